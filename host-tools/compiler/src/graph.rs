@@ -1,0 +1,388 @@
+//! The graph that trainers and importers hand over: NHWC tensors, typed operators, constants inside.
+//!
+//! Shapes include the batch axis, which is 1. Weight layouts are those of the model file: convolution
+//! `[out][kernel_height][kernel_width][in / groups]`, depthwise `[kernel_height][kernel_width][channels * multiplier]`,
+//! fully connected `[out][in]`. A sequence of `time` steps with `channels` values is `[1, 1, time, channels]`.
+
+use nervelet::ops::DataType;
+
+/// Names a tensor of one [`Graph`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub usize);
+
+/// Affine quantization: `real = scale * (code - zero_point)`, per tensor or along one axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantization {
+    /// One scale, or one for each index of `axis`.
+    pub scales: Vec<f32>,
+    /// As many zero points as scales.
+    pub zero_points: Vec<i32>,
+    /// The axis that the scales run along; meaningless for a single scale.
+    pub axis: usize,
+}
+
+impl Quantization {
+    /// One scale and zero point for the whole tensor.
+    pub fn per_tensor(scale: f32, zero_point: i32) -> Self {
+        Self { scales: vec![scale], zero_points: vec![zero_point], axis: 0 }
+    }
+}
+
+/// The values of a constant tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// Real numbers.
+    Float32(Vec<f32>),
+    /// Codes of weights and int8 activations.
+    Int8(Vec<i8>),
+    /// Codes of int16 activations.
+    Int16(Vec<i16>),
+    /// Biases of int8 layers, indices and shapes.
+    Int32(Vec<i32>),
+    /// Biases of int16x8 layers.
+    Int64(Vec<i64>),
+}
+
+impl Data {
+    /// The element type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Data::Float32(_) => DataType::Float32,
+            Data::Int8(_) => DataType::Int8,
+            Data::Int16(_) => DataType::Int16,
+            Data::Int32(_) => DataType::Int32,
+            Data::Int64(_) => DataType::Int64,
+        }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Data::Float32(values) => values.len(),
+            Data::Int8(values) => values.len(),
+            Data::Int16(values) => values.len(),
+            Data::Int32(values) => values.len(),
+            Data::Int64(values) => values.len(),
+        }
+    }
+
+    /// True without a single element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as they lie in the model file: little-endian, row-major.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Data::Float32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Data::Int8(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Data::Int16(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Data::Int32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Data::Int64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// A value that flows between nodes, or a constant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// For error messages and `inspect`.
+    pub name: String,
+    /// Row-major extents, batch first.
+    pub shape: Vec<usize>,
+    /// The element type.
+    pub data_type: DataType,
+    /// Present on quantized tensors.
+    pub quantization: Option<Quantization>,
+    /// Present on constants.
+    pub data: Option<Data>,
+}
+
+impl Tensor {
+    /// The number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The values of a float constant.
+    pub fn float_data(&self) -> Option<&[f32]> {
+        match &self.data {
+            Some(Data::Float32(values)) => Some(values),
+            _ => None,
+        }
+    }
+}
+
+/// Zeros around the two spatial axes, in elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns before.
+    pub left: usize,
+    /// Columns after.
+    pub right: usize,
+}
+
+impl Padding {
+    /// The padding that makes `output = ceil(input / stride)`, the odd element after (TensorFlow's SAME).
+    pub fn same(input: [usize; 2], kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> Self {
+        let total = |axis: usize| {
+            let output = input[axis].div_ceil(stride[axis]);
+            (output.saturating_sub(1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1)
+                .saturating_sub(input[axis])
+        };
+        let (rows, columns) = (total(0), total(1));
+        Self { top: rows / 2, bottom: rows - rows / 2, left: columns / 2, right: columns - columns / 2 }
+    }
+
+    /// The same number of zeros on both sides of an axis (PyTorch's `padding=(rows, columns)`).
+    pub fn symmetric(rows: usize, columns: usize) -> Self {
+        Self { top: rows, bottom: rows, left: columns, right: columns }
+    }
+}
+
+/// The function applied to a layer's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activation {
+    /// The identity.
+    #[default]
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `min(max(x, -1), 1)`.
+    ReluN1To1,
+}
+
+impl Activation {
+    /// The range that the activation clamps reals to.
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Activation::Relu => (0.0, f32::INFINITY),
+            Activation::Relu6 => (0.0, 6.0),
+            Activation::ReluN1To1 => (-1.0, 1.0),
+        }
+    }
+}
+
+/// Attributes of a 2-D window: convolutions and pools; `[rows, columns]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Extent of the kernel.
+    pub kernel: [usize; 2],
+    /// Step between two outputs.
+    pub stride: [usize; 2],
+    /// Step between two taps.
+    pub dilation: [usize; 2],
+    /// Zeros around the input.
+    pub padding: Padding,
+}
+
+impl Window {
+    /// A window with stride 1, dilation 1 and no padding.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        Self { kernel, stride: [1, 1], dilation: [1, 1], padding: Padding::default() }
+    }
+
+    /// The output extent for an input extent, or `None` where the kernel does not fit.
+    pub fn output(&self, input: [usize; 2]) -> Option<[usize; 2]> {
+        let axis = |i: usize, before: usize, after: usize| {
+            let reach = self.kernel[i].checked_sub(1)?.checked_mul(self.dilation[i])?.checked_add(1)?;
+            let padded = input[i].checked_add(before)?.checked_add(after)?;
+            Some(padded.checked_sub(reach)?.checked_div(self.stride[i])? + 1)
+        };
+        let p = self.padding;
+        Some([axis(0, p.top, p.bottom)?, axis(1, p.left, p.right)?])
+    }
+}
+
+/// What a node computes. The inputs in order are given in each comment; all others are attributes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// Inputs: x, weights, bias (optional). `groups` divides the channels.
+    Conv2d {
+        /// The sliding window.
+        window: Window,
+        /// The number of channel groups.
+        groups: usize,
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x, weights, bias (optional). Output channel `channel * multiplier + j`.
+    DepthwiseConv2d {
+        /// The sliding window.
+        window: Window,
+        /// Output channels for each input channel.
+        multiplier: usize,
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x, weights, bias (optional). Flattens x to `[rows, in]` with `in` from the weights.
+    FullyConnected {
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x, gamma, beta, mean, variance; along the last axis. Folded away before export.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Inputs: x. Divides by the number of taps inside the image.
+    AveragePool2d {
+        /// The sliding window.
+        window: Window,
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x.
+    MaxPool2d {
+        /// The sliding window.
+        window: Window,
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x. Mean over the axes, which are kept as 1 or dropped.
+    Mean {
+        /// The axes reduced.
+        axes: Vec<usize>,
+        /// Whether reduced axes stay as 1.
+        keep_dims: bool,
+    },
+    /// Inputs: a, b; broadcast as numpy does.
+    Add {
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: a, b; broadcast as numpy does.
+    Mul {
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: any number, joined along `axis`.
+    Concatenation {
+        /// The joined axis.
+        axis: usize,
+    },
+    /// Inputs: x. Zeros (reals) before and after each axis.
+    Pad {
+        /// `(before, after)` for each axis.
+        amounts: Vec<(usize, usize)>,
+    },
+    /// Inputs: x. The same elements in another shape, which the output tensor has.
+    Reshape,
+    /// Inputs: x. Along the last axis.
+    Softmax {
+        /// Factor on the logits.
+        beta: f32,
+    },
+    /// Inputs: x. `1 / (1 + exp(-x))`.
+    Logistic,
+    /// Inputs: x.
+    Tanh,
+    /// Inputs: x. An activation that stands alone.
+    Clamp {
+        /// Which of the relu family.
+        activation: Activation,
+    },
+    /// Inputs: x. Float to integer, integer to float or to another scale, by the types of input and output.
+    Quantize,
+}
+
+impl Op {
+    /// The name that messages use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv2d { .. } => "conv_2d",
+            Op::DepthwiseConv2d { .. } => "depthwise_conv_2d",
+            Op::FullyConnected { .. } => "fully_connected",
+            Op::BatchNorm { .. } => "batch_norm",
+            Op::AveragePool2d { .. } => "average_pool_2d",
+            Op::MaxPool2d { .. } => "max_pool_2d",
+            Op::Mean { .. } => "mean",
+            Op::Add { .. } => "add",
+            Op::Mul { .. } => "mul",
+            Op::Concatenation { .. } => "concatenation",
+            Op::Pad { .. } => "pad",
+            Op::Reshape => "reshape",
+            Op::Softmax { .. } => "softmax",
+            Op::Logistic => "logistic",
+            Op::Tanh => "tanh",
+            Op::Clamp { .. } => "clamp",
+            Op::Quantize => "quantize",
+        }
+    }
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// For error messages, `inspect` and `bench`.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// The operands, in the order that [`Op`] gives.
+    pub inputs: Vec<TensorId>,
+    /// The results.
+    pub outputs: Vec<TensorId>,
+}
+
+/// How the device turns raw readings into a float input: `(x - mean) * scale` along the last axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalization {
+    /// One mean for each channel of the last axis.
+    pub mean: Vec<f32>,
+    /// One factor for each channel (the inverse of the standard deviation).
+    pub scale: Vec<f32>,
+}
+
+/// A network: nodes in execution order over tensors.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Graph {
+    /// Goes into the model file.
+    pub name: String,
+    /// Every tensor that a [`TensorId`] names.
+    pub tensors: Vec<Tensor>,
+    /// In execution order.
+    pub nodes: Vec<Node>,
+    /// The tensors that the caller fills.
+    pub inputs: Vec<TensorId>,
+    /// The tensors that the caller reads.
+    pub outputs: Vec<TensorId>,
+    /// Pre-processing for each input.
+    pub normalization: Vec<Option<Normalization>>,
+    /// Names of the classes that the first output scores; empty for a regression.
+    pub classes: Vec<String>,
+}
+
+impl Graph {
+    /// The tensor behind an id.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.0]
+    }
+
+    /// The tensor behind an id, to change it.
+    pub fn tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        &mut self.tensors[id.0]
+    }
+
+    /// Adds a tensor.
+    pub fn add_tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// The nodes that read a tensor, by index.
+    pub fn consumers(&self, id: TensorId) -> impl Iterator<Item = usize> + '_ {
+        self.nodes.iter().enumerate().filter(move |(_, node)| node.inputs.contains(&id)).map(|(index, _)| index)
+    }
+
+    /// The node that writes a tensor, by index.
+    pub fn producer(&self, id: TensorId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.outputs.contains(&id))
+    }
+}

@@ -1,0 +1,115 @@
+//! A positive real factor as a 31-bit mantissa and a power of two.
+
+/// The factor `mantissa * 2^(exponent - 31)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Multiplier {
+    /// In `[2^30, 2^31)`, or 0 for the factor 0.
+    pub mantissa: i32,
+    /// In `[-31, 30]`; positive shifts left.
+    pub exponent: i8,
+}
+
+impl Multiplier {
+    /// The exponents that [`Multiplier::apply`] is defined for.
+    pub const EXPONENTS: core::ops::RangeInclusive<i8> = -31..=30;
+
+    /// The nearest representable factor; 0 where `real` is below `2^-32`, negative or not a number.
+    ///
+    /// Factors of `2^30` and above, which no quantized network has, saturate.
+    pub fn from_real(real: f64) -> Self {
+        // NaN has to give 0 as well, so the comparison asks for what is wanted.
+        let usable = real > 0.0;
+        if !usable {
+            return Self::default();
+        }
+        if real >= 1_073_741_824.0 {
+            return Self { mantissa: i32::MAX, exponent: 30 };
+        }
+        let (fraction, mut exponent) = libm::frexp(real);
+        let mut mantissa = libm::round(fraction * 2_147_483_648.0) as i64;
+        if mantissa == 1 << 31 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+        // Rounding up to 1 may carry a factor just below 2^30 beyond the range as well.
+        if exponent > 30 {
+            return Self { mantissa: i32::MAX, exponent: 30 };
+        }
+        if exponent < -31 {
+            return Self::default();
+        }
+        Self { mantissa: mantissa as i32, exponent: exponent as i8 }
+    }
+
+    /// `x` times the factor, rounded twice: once in the doubling high product, once in the right shift.
+    ///
+    /// `x << exponent` wraps in 32 bits as it does in the reference.
+    #[inline(always)]
+    pub fn apply(self, x: i32) -> i32 {
+        let left = self.exponent.max(0) as u32;
+        let right = (-i32::from(self.exponent)).max(0) as u32;
+        rounding_shift_right(saturating_doubling_high_multiply(x.wrapping_shl(left), self.mantissa), right)
+    }
+}
+
+/// The high half of `2ab`, rounded to nearest with halves up; saturates for `a = b = -2^31`.
+#[inline(always)]
+pub fn saturating_doubling_high_multiply(a: i32, b: i32) -> i32 {
+    if a == i32::MIN && b == i32::MIN {
+        return i32::MAX;
+    }
+    let product = i64::from(a) * i64::from(b);
+    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+    ((product + nudge) / (1 << 31)) as i32
+}
+
+/// `x / 2^shift`, rounded to nearest with halves away from zero; `shift` in `0..=31`.
+#[inline(always)]
+pub fn rounding_shift_right(x: i32, shift: u32) -> i32 {
+    let shift = shift & 31;
+    let mask = ((1_u32 << shift) - 1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + i32::from(x < 0);
+    (x >> shift) + i32::from(remainder > threshold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_round_trip() {
+        for real in [1.0, 0.5, 0.75, 1e-3, 3.999, 1.0 / 3.0, 7e-9] {
+            let Multiplier { mantissa, exponent } = Multiplier::from_real(real);
+            let back = f64::from(mantissa) * libm::exp2(f64::from(exponent) - 31.0);
+            assert!((back - real).abs() <= real * 2.0_f64.powi(-31), "{real} became {back}");
+            assert!(mantissa >= 1 << 30);
+        }
+    }
+
+    #[test]
+    fn degenerate_factors() {
+        for real in [0.0, -1.0, f64::NAN, 1e-12] {
+            assert_eq!(Multiplier::from_real(real), Multiplier { mantissa: 0, exponent: 0 });
+        }
+        assert_eq!(Multiplier::from_real(f64::INFINITY).exponent, 30);
+        // A fraction that rounds up to 1 takes the next exponent.
+        assert_eq!(Multiplier::from_real(1.0 - 1e-12), Multiplier { mantissa: 1 << 30, exponent: 1 });
+    }
+
+    #[test]
+    fn halves_go_up_in_products_and_away_from_zero_in_shifts() {
+        let half = Multiplier::from_real(0.5);
+        assert_eq!([1, -1, 3, -3, 5].map(|x| half.apply(x)), [1, 0, 2, -1, 3]);
+        assert_eq!([6, -6, 5, -5, 7].map(|x| rounding_shift_right(x, 2)), [2, -2, 1, -1, 2]);
+        assert_eq!(saturating_doubling_high_multiply(i32::MIN, i32::MIN), i32::MAX);
+    }
+
+    #[test]
+    fn double_rounding_differs_from_single_where_the_reference_does() {
+        // 0.25 * 1.5 = 0.375: the high product rounds 0.75 up to 1, the shift rounds 0.5 up to 1.
+        let multiplier = Multiplier { mantissa: 0x6000_0000, exponent: -1 };
+        assert_eq!(multiplier.apply(1), 1);
+    }
+}

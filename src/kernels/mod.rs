@@ -1,0 +1,173 @@
+//! Pure functions on slices: the arithmetic of the operators, for each core.
+//!
+//! [`Core`] is the seam. Every method has the reference kernel as its default, so a core overrides only what it does
+//! better; an override returns the same bits. Operators call [`Active`], the core this build is for; tests compare it
+//! with [`Reference`]. Sums wrap at 32 bits, as the cores' own additions do.
+//!
+//! A kernel checks its slices as it walks them: where the geometry reaches outside, it returns [`OutOfBounds`] and
+//! what it wrote is unspecified. For a verified model this never happens.
+
+// The only floor with `unsafe`: modules that need it opt in one by one.
+
+#[cfg(nervelet_armv7em)]
+pub mod armv7em;
+pub mod reference;
+
+/// The geometry asks for elements that the slices don't have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct OutOfBounds;
+
+/// What a kernel returns.
+pub type Result = core::result::Result<(), OutOfBounds>;
+
+/// A sliding window over an NHWC image of batch 1; pairs are `[rows, columns]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Window {
+    /// Extent of the input image.
+    pub input: [usize; 2],
+    /// Extent of the output image.
+    pub output: [usize; 2],
+    /// Extent of the kernel.
+    pub kernel: [usize; 2],
+    /// Input steps between two outputs.
+    pub stride: [usize; 2],
+    /// Input steps between two taps.
+    pub dilation: [usize; 2],
+    /// Padding above and to the left; what is below and to the right follows from the output's extent.
+    pub padding: [usize; 2],
+}
+
+impl Window {
+    /// The taps of one axis that fall into the image for output `position`: the range of taps, and the input
+    /// coordinate of the first of them.
+    #[inline]
+    pub fn taps(&self, axis: usize, position: usize) -> (core::ops::Range<usize>, usize) {
+        let pick = |pair: &[usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
+        let (input, kernel, dilation) = (pick(&self.input), pick(&self.kernel), pick(&self.dilation).max(1));
+        let origin = position.wrapping_mul(pick(&self.stride));
+        let padding = pick(&self.padding);
+        let first = padding.saturating_sub(origin).div_ceil(dilation).min(kernel);
+        let room = input.wrapping_add(padding).saturating_sub(origin);
+        let end = room.div_ceil(dilation).min(kernel).max(first);
+        (first..end, origin.wrapping_add(first.wrapping_mul(dilation)).saturating_sub(padding))
+    }
+}
+
+/// How int32 sums become int8 codes: one multiplier for each output channel.
+#[derive(Debug, Clone, Copy)]
+pub struct Requantization<'a> {
+    /// Added to every sum.
+    pub bias: &'a [i32],
+    /// Mantissas, see [`crate::fixed::Multiplier`].
+    pub mantissas: &'a [i32],
+    /// Exponents that belong to the mantissas.
+    pub exponents: &'a [i8],
+    /// Added to every input code: the negated zero point of the input.
+    pub input_offset: i32,
+    /// The zero point of the output.
+    pub output_zero_point: i32,
+    /// The range of the fused activation, in output codes.
+    pub range: [i32; 2],
+}
+
+/// How f32 sums become outputs.
+#[derive(Debug, Clone, Copy)]
+pub struct FloatOutput<'a> {
+    /// Added to every sum; empty for none.
+    pub bias: &'a [f32],
+    /// The range of the fused activation.
+    pub range: [f32; 2],
+}
+
+/// A processor core: the kernels it runs.
+pub trait Core {
+    /// `sum((input + input_offset) * weights)` over pairs; surplus elements of the longer slice are left out.
+    fn dot(input: &[i8], weights: &[i8], input_offset: i32) -> i32 {
+        reference::dot(input, weights, input_offset)
+    }
+
+    /// Int8 convolution, weights `[out][kernel_rows][kernel_columns][in / groups]`.
+    fn conv_2d(
+        window: &Window,
+        channels: [usize; 2],
+        groups: usize,
+        input: &[i8],
+        weights: &[i8],
+        requantization: &Requantization<'_>,
+        output: &mut [i8],
+    ) -> Result {
+        reference::conv_2d(window, channels, groups, input, weights, requantization, output, Self::dot)
+    }
+
+    /// Int8 depthwise convolution, weights `[kernel_rows][kernel_columns][channels * multiplier]`.
+    fn depthwise_conv_2d(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        weights: &[i8],
+        requantization: &Requantization<'_>,
+        output: &mut [i8],
+    ) -> Result {
+        reference::depthwise_conv_2d(window, channels, input, weights, requantization, output)
+    }
+
+    /// Int8 dense layer over rows of `depth` inputs, weights `[out][depth]`.
+    fn fully_connected(
+        depth: usize,
+        input: &[i8],
+        weights: &[i8],
+        requantization: &Requantization<'_>,
+        output: &mut [i8],
+    ) -> Result {
+        reference::fully_connected(depth, input, weights, requantization, output, Self::dot)
+    }
+}
+
+/// Any core: the reference kernels, on which the others are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference;
+
+impl Core for Reference {}
+
+/// The core that this build is for.
+#[cfg(nervelet_armv7em)]
+pub type Active = armv7em::Armv7em;
+
+/// The core that this build is for.
+#[cfg(not(nervelet_armv7em))]
+pub type Active = Reference;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taps_equal_the_definition() {
+        for (input, kernel, stride, dilation, padding) in
+            [(5, 3, 1, 1, 1), (5, 3, 2, 2, 3), (1, 7, 3, 1, 6), (4, 2, 2, 3, 0), (6, 5, 1, 2, 4), (2, 9, 4, 1, 4)]
+        {
+            let window = Window {
+                input: [input; 2],
+                output: [1; 2],
+                kernel: [kernel; 2],
+                stride: [stride; 2],
+                dilation: [dilation; 2],
+                padding: [padding; 2],
+            };
+            for position in 0..4 {
+                let inside = |tap: &usize| {
+                    let at = position * stride + tap * dilation;
+                    at >= padding && at - padding < input
+                };
+                let expected: std::vec::Vec<usize> = (0..kernel).filter(inside).collect();
+                let (range, start) = window.taps(0, position);
+                assert_eq!(range.clone().collect::<std::vec::Vec<_>>(), expected);
+                if let Some(first) = expected.first() {
+                    assert_eq!(start, position * stride + first * dilation - padding);
+                }
+            }
+        }
+    }
+}

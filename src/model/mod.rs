@@ -1,0 +1,165 @@
+//! The model file: one postcard value, verified once, read in place.
+//!
+//! A file is a straight-line program over a table of tensors. Its parts in order are the fields of [`schema::File`],
+//! after a [`schema::Prelude`] of magic, version and checksum. Nothing is copied: names, tensors, steps and weights
+//! are borrowed from the bytes, which may lie in flash.
+//!
+//! [`Model::from_bytes`] checks the checksum and then every step, so that a session can't reach outside the arena or
+//! the file. Its time is linear in the length of the file.
+
+mod error;
+mod records;
+pub mod schema;
+mod verify;
+
+pub use error::Error;
+pub use records::Records;
+
+use crate::ops::{self, Operator, Span, StepView, Tensor, Tensors};
+use schema::{File, Head, Port};
+
+/// The alignment that a file needs in memory, in bytes.
+pub const ALIGNMENT: usize = 16;
+
+/// A verified model.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'m> {
+    file: File<'m>,
+    operators: &'m [&'static Operator],
+}
+
+impl<'m> Model<'m> {
+    /// Verifies a file and links every operator of the library.
+    ///
+    /// `bytes` starts with the file, 16-byte aligned; what follows the file, such as the rest of a flash partition,
+    /// is left alone. Fails with an [`Error`] that says what is wrong.
+    pub fn from_bytes(bytes: &'m [u8]) -> Result<Self, Error> {
+        Self::with_operators(bytes, ops::ALL)
+    }
+
+    /// Verifies a file and links only the operators given; a step of another kind is an error that names it.
+    pub fn with_operators(bytes: &'m [u8], operators: &'m [&'static Operator]) -> Result<Self, Error> {
+        let file = schema::read(bytes)?;
+        let model = Self { file, operators };
+        verify::verify(&model)?;
+        Ok(model)
+    }
+
+    /// The name of the model.
+    pub fn name(&self) -> &'m str {
+        self.file.name
+    }
+
+    /// What wrote the file, with its version.
+    pub fn producer(&self) -> &'m str {
+        self.file.producer
+    }
+
+    /// The hash of the file's content; it names the encoder that a head was trained on.
+    pub fn id(&self) -> [u8; 16] {
+        self.file.id
+    }
+
+    /// The bytes of arena that a session needs.
+    pub fn arena_bytes(&self) -> usize {
+        self.file.arena_bytes as usize
+    }
+
+    /// What the caller fills.
+    pub fn inputs(&self) -> impl Iterator<Item = Port<'m>> + use<'m> {
+        self.file.inputs.iter()
+    }
+
+    /// What the caller reads.
+    pub fn outputs(&self) -> impl Iterator<Item = Port<'m>> + use<'m> {
+        self.file.outputs.iter()
+    }
+
+    /// The names of the classes that the first output scores; none for a regression.
+    pub fn classes(&self) -> impl Iterator<Item = &'m str> + use<'m> {
+        self.file.classes.iter()
+    }
+
+    /// The steps in order.
+    pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
+        self.file.steps.iter()
+    }
+
+    /// The tensors that steps and ports refer to.
+    pub fn tensors(&self) -> Tensors<'m> {
+        Tensors(self.file.tensors)
+    }
+
+    /// The tensor with an index.
+    pub fn tensor(&self, index: u16) -> Option<Tensor> {
+        self.tensors().get(index)
+    }
+
+    /// The weights, biases and tables.
+    pub fn constants(&self) -> &'m [u8] {
+        self.file.constants
+    }
+
+    /// The layer that a device can train, if the file names one.
+    pub fn head(&self) -> Option<TrainableHead<'m>> {
+        let Head { first_step, features, weights, bias } = self.file.head?;
+        Some(TrainableHead {
+            first_step: usize::from(first_step),
+            features: self.tensor(features)?,
+            weights: self.floats(weights)?,
+            bias: self.floats(bias)?,
+        })
+    }
+
+    /// The factors that bring raw readings to the range the network was trained on: mean and scale by channel.
+    pub fn normalization(&self, port: &Port<'m>) -> Option<(&'m [f32], &'m [f32])> {
+        let normalization = port.normalization?;
+        Some((self.floats(normalization.mean)?, self.floats(normalization.scale)?))
+    }
+
+    /// Everything that the file holds.
+    pub fn file(&self) -> &File<'m> {
+        &self.file
+    }
+
+    pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
+        self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
+    }
+
+    pub(crate) fn view(&self, step: ops::Step<'m>) -> StepView<'m> {
+        StepView { step, tensors: self.tensors(), constants: self.file.constants, arena_bytes: self.arena_bytes() }
+    }
+
+    fn floats(&self, span: Span) -> Option<&'m [f32]> {
+        bytemuck::try_cast_slice(span.of(self.file.constants)?).ok()
+    }
+}
+
+/// The dense layer in front of the output, in f32, as the host trained it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainableHead<'m> {
+    /// The steps before this one are the encoder.
+    pub first_step: usize,
+    /// The encoder's output.
+    pub features: Tensor,
+    /// Weights `[classes][features]`.
+    pub weights: &'m [f32],
+    /// One bias for each class.
+    pub bias: &'m [f32],
+}
+
+/// Embeds a model file in the firmware's flash with the alignment that [`Model::from_bytes`] asks for.
+///
+/// ```
+/// # macro_rules! include_bytes { ($path:literal) => { &[0_u8; 32] } }
+/// static MODEL: &[u8] = nervelet::include_model!("gestures.postcard");
+/// ```
+#[macro_export]
+macro_rules! include_model {
+    ($path:expr) => {{
+        #[repr(C, align(16))]
+        struct Aligned<Bytes: ?Sized>(Bytes);
+        static ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        &ALIGNED.0
+    }};
+}

@@ -1,0 +1,25 @@
+//! Copies the elements of a tensor of any type: what a reshape does where it can't be an alias.
+
+use super::{Call, Error, OpKind, Operator, StepView};
+
+/// The operator; it has no parameters.
+pub static OPERATOR: Operator = Operator { kind: OpKind::Copy, verify, run };
+
+fn verify(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    input.expect(output.data_type)?;
+    if input.elements() == output.elements() { Ok(()) } else { Err(Error::Shape) }
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let input = call.view.input(0)?;
+    let regions = call.output()?;
+    let [bytes] = regions.writable;
+    let source = regions.rest.read::<u8>(&input)?;
+    if source.len() != bytes.len() {
+        return Err(Error::Shape);
+    }
+    bytes.copy_from_slice(source);
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Depthwise convolution: every input channel has its own filters, `multiplier` of them.
+//!
+//! The arithmetic of [`conv_2d`](super::conv_2d); output channel `channel * multiplier + j` (TensorFlow Lite's
+//! DEPTHWISE_CONV_2D, double rounding).
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::elements;
+use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WindowParameters};
+use crate::kernels::{Active, Core, reference};
+
+/// The int8 operator.
+pub static INT8: Operator = Operator { kind: OpKind::DepthwiseConv2dInt8, verify, run };
+/// The f32 operator.
+pub static FLOAT32: Operator = Operator { kind: OpKind::DepthwiseConv2dFloat32, verify: verify_f32, run: run_f32 };
+
+/// Parameters of a depthwise convolution; `L` is [`QuantizedLayer`] or [`FloatLayer`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters<L> {
+    /// The sliding window.
+    pub window: WindowParameters,
+    /// Weights `[kernel_rows][kernel_columns][channels * multiplier]`.
+    pub layer: L,
+}
+
+impl<L> Parameters<L> {
+    /// Checks the shapes; returns the number of weights and of output channels.
+    fn verify(&self, input: &Tensor, output: &Tensor) -> Result<[usize; 2], Error> {
+        let (window, [channels, outputs]) = self.window.verify(input, output)?;
+        if !outputs.is_multiple_of(channels) {
+            return Err(Error::Shape);
+        }
+        let [rows, columns] = window.kernel;
+        Ok([rows.saturating_mul(columns).saturating_mul(outputs), outputs])
+    }
+}
+
+fn verify(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<QuantizedLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, channels) = window.over(&input, &output)?;
+    let requantization = layer.requantization(&view, &input, &output)?;
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    Ok(Active::depthwise_conv_2d(&window, channels, x, layer.weights(&view)?, &requantization, elements(codes)?)?)
+}
+
+fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<FloatLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, channels) = window.over(&input, &output)?;
+    let finish = layer.output(&view)?;
+    let regions = call.output()?;
+    let [values] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    Ok(reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(&view)?, &finish, elements(values)?)?)
+}

@@ -1,0 +1,88 @@
+//! Mean over neighbouring axes: the input read as `[blocks, count, channels]`, the middle one averaged.
+//!
+//! Int8: the division by `count` is part of the multiplier, as in TensorFlow Lite's MEAN. Global average pooling of
+//! `[1, rows, columns, channels]` has one block of `rows * columns`.
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::elements;
+use super::{Call, DataType, Error, OpKind, Operator, StepView};
+use crate::fixed::Multiplier;
+use crate::kernels::reference;
+
+/// The int8 operator.
+pub static INT8: Operator = Operator { kind: OpKind::MeanInt8, verify, run };
+/// The f32 operator.
+pub static FLOAT32: Operator = Operator { kind: OpKind::MeanFloat32, verify: verify_f32, run: run_f32 };
+
+/// Parameters of a mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters {
+    /// Elements averaged into one.
+    pub count: u32,
+    /// Elements between two that are averaged.
+    pub channels: u32,
+    /// The mantissa of `input_scale / output_scale / count`; unused for f32.
+    pub mantissa: i32,
+    /// Its exponent.
+    pub exponent: i8,
+}
+
+impl Parameters {
+    /// The parameters of an int8 mean; the multiplier is divided as the reference divides it.
+    pub fn int8(count: u32, channels: u32, input_scale: f32, output_scale: f32) -> Self {
+        let Multiplier { mantissa, exponent } = Multiplier::from_real(f64::from(input_scale) / f64::from(output_scale));
+        let room = 63_u32.saturating_sub(u64::from(count.max(1)).leading_zeros()) as i32;
+        let shift = room.min(32).min(31 + i32::from(exponent)).max(0);
+        let divided = (i64::from(mantissa) << shift) / i64::from(count.max(1));
+        Self { count, channels, mantissa: divided as i32, exponent: (i32::from(exponent) - shift) as i8 }
+    }
+
+    fn verify(&self, view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
+        view.expect_operands(1, 1)?;
+        let (input, output) = (view.input(0)?, view.output(0)?);
+        input.expect(data_type)?;
+        output.expect(data_type)?;
+        let (count, channels) = (self.count as usize, self.channels as usize);
+        let fits = count > 0
+            && channels > 0
+            && output.elements().is_multiple_of(channels)
+            && output.elements().saturating_mul(count) == input.elements();
+        if fits { Ok(()) } else { Err(Error::Shape) }
+    }
+}
+
+fn verify(view: &StepView<'_>) -> Result<(), Error> {
+    let parameters: Parameters = view.parameters()?;
+    parameters.verify(view, DataType::Int8)?;
+    view.input(0)?.expect_int8()?;
+    view.output(0)?.expect_int8()?;
+    let defined = parameters.mantissa >= 0 && Multiplier::EXPONENTS.contains(&parameters.exponent);
+    if defined { Ok(()) } else { Err(Error::Quantization) }
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { count, channels, mantissa, exponent } = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let zero_points = [input.zero_point, output.zero_point];
+    let multiplier = Multiplier { mantissa, exponent };
+    let x = regions.rest.read(&input)?;
+    Ok(reference::mean(channels as usize, count as usize, x, zero_points, multiplier, elements(codes)?)?)
+}
+
+fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
+    view.parameters::<Parameters>()?.verify(view, DataType::Float32)
+}
+
+fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { count, channels, .. } = view.parameters()?;
+    let input = view.input(0)?;
+    let regions = call.output()?;
+    let [values] = regions.writable;
+    Ok(reference::mean_f32(channels as usize, count as usize, regions.rest.read(&input)?, elements(values)?)?)
+}

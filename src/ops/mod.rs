@@ -1,0 +1,155 @@
+//! The operators: one module a family, each with its parameters, its checks at load and the call to its kernel.
+//!
+//! An [`Operator`] is a static value with two functions. A firmware that passes only the operators it needs to
+//! [`Model::with_operators`](crate::Model::with_operators) links only those; a step of any other kind is an error at
+//! load that names it. `verify` proves everything that `run` relies on: after it, `run` only fails where a file
+//! changed under its feet.
+
+use crate::kernels;
+
+pub mod add;
+pub mod concatenation;
+pub mod conv_2d;
+pub mod copy;
+pub mod depthwise_conv_2d;
+pub mod fully_connected;
+mod kind;
+mod layer;
+pub mod lookup;
+pub mod mean;
+pub mod mul;
+pub mod pad;
+pub mod pool_2d;
+pub mod quantize;
+mod regions;
+pub mod softmax;
+mod step;
+mod tensor;
+pub mod unary;
+mod window;
+
+pub use kind::OpKind;
+pub use layer::{FloatLayer, QuantizedLayer};
+pub use regions::{Regions, Rest};
+pub use step::{Call, Step, StepView};
+pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
+pub use window::WindowParameters;
+
+pub use crate::kernels::reference::Broadcast;
+
+/// One operator that a firmware links.
+#[derive(Debug)]
+pub struct Operator {
+    /// The steps it runs.
+    pub kind: OpKind,
+    /// Checks a step before its first run: operands, parameters, bounds.
+    pub verify: fn(&StepView<'_>) -> Result<(), Error>,
+    /// Runs a verified step.
+    pub run: fn(&mut Call<'_, '_>) -> Result<(), Error>,
+}
+
+/// Every operator of this library.
+pub static ALL: &[&Operator] = &[
+    &add::FLOAT32,
+    &add::INT8,
+    &concatenation::OPERATOR,
+    &conv_2d::FLOAT32,
+    &conv_2d::INT8,
+    &copy::OPERATOR,
+    &depthwise_conv_2d::FLOAT32,
+    &depthwise_conv_2d::INT8,
+    &fully_connected::FLOAT32,
+    &fully_connected::INT8,
+    &lookup::INT8,
+    &mean::FLOAT32,
+    &mean::INT8,
+    &mul::FLOAT32,
+    &mul::INT8,
+    &pad::OPERATOR,
+    &pool_2d::AVERAGE_FLOAT32,
+    &pool_2d::AVERAGE_INT8,
+    &pool_2d::MAX_FLOAT32,
+    &pool_2d::MAX_INT8,
+    &quantize::DEQUANTIZE,
+    &quantize::QUANTIZE,
+    &quantize::REQUANTIZE,
+    &softmax::FLOAT32,
+    &softmax::INT8,
+    &unary::CLAMP_FLOAT32,
+    &unary::LOGISTIC_FLOAT32,
+    &unary::TANH_FLOAT32,
+];
+
+/// What is wrong with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// Its parameters don't decode.
+    Parameters,
+    /// It has too few or too many inputs or outputs.
+    OperandCount {
+        /// Inputs and outputs that the operator takes (at least, for the inputs).
+        expected: [u8; 2],
+        /// Inputs and outputs that the step names.
+        found: [u16; 2],
+    },
+    /// It names a tensor that the file doesn't have.
+    NoSuchTensor {
+        /// The index.
+        index: u16,
+    },
+    /// An operand has another element type than the operator works on.
+    DataType {
+        /// The type that is there.
+        found: DataType,
+    },
+    /// The shapes of the operands don't fit each other or the parameters.
+    Shape,
+    /// A part of the constants is too short, too long or outside the file.
+    Constant {
+        /// Bytes that the shapes ask for.
+        need: usize,
+        /// Bytes that the file names.
+        have: usize,
+    },
+    /// A tensor or the scratch memory reaches outside the arena.
+    OutsideArena {
+        /// The first byte behind it.
+        end: usize,
+        /// The size of the arena.
+        arena: usize,
+    },
+    /// Two regions of the arena overlap that must not.
+    Overlap,
+    /// An address is not a multiple of the element size.
+    Misaligned,
+    /// A zero point, a multiplier or an activation range is outside what the arithmetic is defined for.
+    Quantization,
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Error::Parameters => write!(f, "its parameters don't decode"),
+            Error::OperandCount { expected, found } => {
+                write!(f, "takes {expected:?} inputs and outputs, the step names {found:?}")
+            }
+            Error::NoSuchTensor { index } => write!(f, "names tensor {index}, which the file doesn't have"),
+            Error::DataType { found } => write!(f, "does not work on {found:?}"),
+            Error::Shape => write!(f, "shapes of operands and parameters don't fit"),
+            Error::Constant { need, have } => write!(f, "needs {need} bytes of constants, {have} are there"),
+            Error::OutsideArena { end, arena } => write!(f, "reaches byte {end} of an arena of {arena}"),
+            Error::Overlap => write!(f, "operands overlap in the arena"),
+            Error::Misaligned => write!(f, "an operand is not aligned to its elements"),
+            Error::Quantization => write!(f, "a zero point, multiplier or range is out of bounds"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<kernels::OutOfBounds> for Error {
+    fn from(_: kernels::OutOfBounds) -> Self {
+        Error::Shape
+    }
+}

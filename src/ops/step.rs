@@ -1,0 +1,169 @@
+//! A step of the program in a model file, as operators see it.
+
+use bytemuck::AnyBitPattern;
+use serde::{Deserialize, Serialize};
+
+use super::regions::Regions;
+use super::tensor::{DataType, Place, Span, Tensor, Tensors};
+use super::{Error, OpKind};
+
+/// One operation of a model: an operator's kind, its operands and its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Step<'m> {
+    /// The number of an [`OpKind`].
+    pub kind: u16,
+    /// The name of the layer it came from.
+    pub name: &'m str,
+    /// Indices of the tensors read, as little-endian u16.
+    pub inputs: &'m [u8],
+    /// Indices of the tensors written.
+    pub outputs: &'m [u8],
+    /// Working memory in the arena, free before and after the step.
+    pub scratch: Span,
+    /// The operator's own parameters, a postcard value.
+    pub parameters: &'m [u8],
+}
+
+impl<'m> Step<'m> {
+    /// The kind, if this library knows it.
+    pub fn kind(&self) -> Option<OpKind> {
+        OpKind::from_number(self.kind)
+    }
+
+    /// The indices of the tensors read.
+    pub fn inputs(&self) -> impl Iterator<Item = u16> + 'm {
+        indices(self.inputs)
+    }
+
+    /// The indices of the tensors written.
+    pub fn outputs(&self) -> impl Iterator<Item = u16> + 'm {
+        indices(self.outputs)
+    }
+}
+
+fn indices(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    pairs.iter().map(|pair| u16::from_le_bytes(*pair))
+}
+
+fn nth(bytes: &[u8], position: usize) -> Option<u16> {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    pairs.get(position).map(|pair| u16::from_le_bytes(*pair))
+}
+
+/// A step with what its indices and spans refer to.
+#[derive(Debug, Clone, Copy)]
+pub struct StepView<'m> {
+    /// The step.
+    pub step: Step<'m>,
+    /// The file's tensors.
+    pub tensors: Tensors<'m>,
+    /// The file's constants.
+    pub constants: &'m [u8],
+    /// The size of the arena.
+    pub arena_bytes: usize,
+}
+
+impl<'m> StepView<'m> {
+    /// Decodes the operator's parameters.
+    pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, Error> {
+        postcard::from_bytes(self.step.parameters).map_err(|_| Error::Parameters)
+    }
+
+    /// The input at a position.
+    pub fn input(&self, position: usize) -> Result<Tensor, Error> {
+        self.operand(self.step.inputs, position)
+    }
+
+    /// The output at a position.
+    pub fn output(&self, position: usize) -> Result<Tensor, Error> {
+        self.operand(self.step.outputs, position)
+    }
+
+    fn operand(&self, indices: &[u8], position: usize) -> Result<Tensor, Error> {
+        let index = nth(indices, position).ok_or(Error::Parameters)?;
+        self.tensors.get(index).ok_or(Error::NoSuchTensor { index })
+    }
+
+    /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
+    /// the arena or the constants, outputs in the arena and apart from each other, the inputs and the scratch memory.
+    pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
+        let found = [self.step.inputs.len() / 2, self.step.outputs.len() / 2];
+        let odd = !(self.step.inputs.len() + self.step.outputs.len()).is_multiple_of(2);
+        if odd || found != [inputs, outputs] {
+            return Err(Error::OperandCount {
+                expected: [inputs.min(255) as u8, outputs.min(255) as u8],
+                found: found.map(|count| count.min(65_535) as u16),
+            });
+        }
+        let scratch = self.step.scratch;
+        if scratch.end() > self.arena_bytes {
+            return Err(Error::OutsideArena { end: scratch.end(), arena: self.arena_bytes });
+        }
+        for position in 0..outputs {
+            let output = self.output(position)?;
+            if output.place != Place::Arena {
+                return Err(Error::Overlap);
+            }
+            let span = output.span();
+            let mut clash = span.overlaps(scratch);
+            for position in 0..inputs {
+                let input = self.input(position)?;
+                clash |= input.place == Place::Arena && (input.span().overlaps(span) || input.span().overlaps(scratch));
+            }
+            for other in 0..position {
+                clash |= self.output(other)?.span().overlaps(span);
+            }
+            if clash {
+                return Err(Error::Overlap);
+            }
+        }
+        Ok(())
+    }
+
+    /// A constant of exactly `count` elements.
+    pub fn constant<T: AnyBitPattern>(&self, span: Span, count: usize) -> Result<&'m [T], Error> {
+        let need = count.saturating_mul(size_of::<T>());
+        let bytes = span.of(self.constants).ok_or(Error::Constant { need, have: self.constants.len() })?;
+        if bytes.len() != need {
+            return Err(Error::Constant { need, have: bytes.len() });
+        }
+        bytemuck::try_cast_slice(bytes).map_err(|_| Error::Misaligned)
+    }
+
+    /// A constant with as many elements as its span has; for steps that were verified.
+    pub fn constant_of<T: AnyBitPattern>(&self, span: Span) -> Result<&'m [T], Error> {
+        self.constant(span, span.length as usize / size_of::<T>())
+    }
+}
+
+impl Tensor {
+    /// Fails unless the elements are of a type.
+    pub fn expect(&self, data_type: DataType) -> Result<(), Error> {
+        if self.data_type == data_type { Ok(()) } else { Err(Error::DataType { found: self.data_type }) }
+    }
+
+    /// Fails unless the tensor is int8 with a zero point among the codes.
+    pub fn expect_int8(&self) -> Result<(), Error> {
+        self.expect(DataType::Int8)?;
+        if (-128..=127).contains(&self.zero_point) { Ok(()) } else { Err(Error::Quantization) }
+    }
+}
+
+/// A step at work on the arena.
+#[derive(Debug)]
+pub struct Call<'r, 'm> {
+    /// The step and what it refers to.
+    pub view: StepView<'m>,
+    /// The arena.
+    pub arena: &'r mut [u8],
+}
+
+impl<'m> Call<'_, 'm> {
+    /// The first output, to write, beside everything else of the arena and the constants, to read.
+    pub fn output(&mut self) -> Result<Regions<'_, 'm, 1>, Error> {
+        let output = self.view.output(0)?;
+        Regions::carve(self.arena, self.view.constants, [output.span()])
+    }
+}

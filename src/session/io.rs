@@ -1,0 +1,121 @@
+//! Inputs and outputs of a session: as codes, or as real values.
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use super::{Error, Session};
+use crate::frontend::normalize;
+use crate::kernels::reference::{dequantize, quantize};
+use crate::model::schema::Port;
+use crate::ops::{DataType, Tensor};
+
+/// The types that tensors hold.
+pub trait Element: AnyBitPattern + NoUninit {
+    /// Its name in the model file.
+    const DATA_TYPE: DataType;
+}
+
+impl Element for i8 {
+    const DATA_TYPE: DataType = DataType::Int8;
+}
+
+impl Element for i16 {
+    const DATA_TYPE: DataType = DataType::Int16;
+}
+
+impl Element for f32 {
+    const DATA_TYPE: DataType = DataType::Float32;
+}
+
+/// The class with the highest score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Prediction<'m> {
+    /// Its index.
+    pub class: usize,
+    /// Its name, empty where the model has none.
+    pub name: &'m str,
+    /// Its real value: a probability behind a softmax.
+    pub score: f32,
+}
+
+impl<'m> Session<'m, '_> {
+    /// The elements of an input, to fill before a run; fails for another type than the tensor's.
+    pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
+        let tensor = self.port(self.model.inputs().nth(index), index)?;
+        expect::<T>(&tensor)?;
+        let span = tensor.span();
+        let bytes = self.arena.get_mut(span.offset as usize..span.end()).ok_or(Error::NotVerified)?;
+        bytemuck::try_cast_slice_mut(bytes).map_err(|_| Error::NotVerified)
+    }
+
+    /// Fills an input from raw readings: brings them to the trained range and quantizes them.
+    ///
+    /// One value for each element of the tensor, row-major. Fails, with the input unspecified, where a value is not
+    /// finite.
+    pub fn set_input(&mut self, index: usize, values: &[f32]) -> Result<(), Error> {
+        let port = self.model.inputs().nth(index).ok_or(Error::NoSuchPort { index })?;
+        let tensor = self.port(Some(port), index)?;
+        let (need, have) = (tensor.elements(), values.len());
+        if need != have {
+            return Err(Error::Length { need, have });
+        }
+        if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { position });
+        }
+        let (mean, scale) = self.model.normalization(&port).unwrap_or((&[], &[]));
+        let normalized = normalize(values, mean, scale);
+        match tensor.data_type {
+            DataType::Int8 => {
+                for (code, value) in self.input_mut::<i8>(index)?.iter_mut().zip(normalized) {
+                    *code = quantize(value, tensor.scale, tensor.zero_point);
+                }
+            }
+            DataType::Float32 => {
+                for (target, value) in self.input_mut::<f32>(index)?.iter_mut().zip(normalized) {
+                    *target = value;
+                }
+            }
+            found => return Err(Error::DataType { found }),
+        }
+        Ok(())
+    }
+
+    /// The elements of an output after a run; fails for another type than the tensor's.
+    pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
+        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        self.read(&tensor)
+    }
+
+    /// The real values of an output after a run.
+    pub fn output_values(&self, index: usize) -> Result<impl Iterator<Item = f32> + '_, Error> {
+        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        let (codes, values): (&[i8], &[f32]) = match tensor.data_type {
+            DataType::Int8 => (self.read(&tensor)?, &[]),
+            _ => (&[], self.read(&tensor)?),
+        };
+        let real = codes.iter().map(move |code| dequantize(*code, tensor.scale, tensor.zero_point));
+        Ok(real.chain(values.iter().copied()))
+    }
+
+    /// The class with the highest score in the first output; the first of equals.
+    pub fn prediction(&self) -> Option<Prediction<'m>> {
+        let values = self.output_values(0).ok()?.enumerate();
+        let (class, score) = values.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        Some(Prediction { class, name: self.model.classes().nth(class).unwrap_or(""), score })
+    }
+
+    /// The elements of a tensor in the arena.
+    pub(super) fn read<T: Element>(&self, tensor: &Tensor) -> Result<&[T], Error> {
+        expect::<T>(tensor)?;
+        let bytes = tensor.span().of(self.arena).ok_or(Error::NotVerified)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| Error::NotVerified)
+    }
+
+    fn port(&self, port: Option<Port<'m>>, index: usize) -> Result<Tensor, Error> {
+        self.model.tensor(port.ok_or(Error::NoSuchPort { index })?.tensor).ok_or(Error::NotVerified)
+    }
+}
+
+fn expect<T: Element>(tensor: &Tensor) -> Result<(), Error> {
+    if tensor.data_type == T::DATA_TYPE { Ok(()) } else { Err(Error::DataType { found: tensor.data_type }) }
+}
