@@ -1,9 +1,23 @@
 //! Turns a network graph into a nervelet model file.
 //!
-//! The pipeline, each stage a module: [`graph`] (what trainers and importers hand over, made with [`builder`]).
+//! The pipeline, each stage a module: a [`graph`] comes from a trainer or an importer, made with [`builder`];
+//! [`fold`](mod@fold) moves batch norm and activations into layers; [`calibrate`](mod@calibrate) runs samples and
+//! [`quantize`](mod@quantize) turns reals into codes; [`lower`](mod@lower) makes steps, [`plan`](mod@plan) lays out
+//! the arena, [`write`](mod@write) encodes the file. [`compile()`] and [`compile_quantized`] run all of it.
 
+pub mod aligned;
 pub mod builder;
+pub mod calibrate;
+pub mod compile;
+pub mod fold;
 pub mod graph;
+pub mod lower;
+pub mod plan;
+pub mod program;
+pub mod quantize;
+pub mod write;
 
+pub use aligned::AlignedBytes;
 pub use builder::{BatchNormStatistics, GraphBuilder};
+pub use compile::{CompileOptions, Compiled, compile, compile_quantized};
 pub use graph::Graph;

@@ -1,0 +1,132 @@
+//! The whole way from a graph to a model file.
+
+use anyhow::{Context, Result};
+use nervelet::Model;
+
+use crate::aligned::AlignedBytes;
+use crate::calibrate::calibrate;
+use crate::fold::fold;
+use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
+use crate::lower::lower;
+use crate::quantize::quantize;
+use crate::write::{FloatHead, Sharing, write};
+
+/// What a compilation may vary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileOptions {
+    /// Stores the last dense layer in f32 as well, so that devices can train it.
+    pub trainable_head: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self { trainable_head: true }
+    }
+}
+
+/// A compiled model.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The model file, aligned for [`Model::from_bytes`].
+    pub bytes: AlignedBytes,
+    /// The size of the arena.
+    pub arena_bytes: usize,
+    /// The most bytes alive at one step: no plan of the same steps is smaller.
+    pub arena_floor_bytes: usize,
+    /// The name and multiply-accumulates of each step.
+    pub steps: Vec<(String, u64)>,
+}
+
+/// Compiles a graph as it is: float, or quantized before.
+pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled> {
+    let mut graph = graph.clone();
+    fold(&mut graph)?;
+    finish(&graph, options, None)
+}
+
+/// Quantizes a float graph over calibration samples, one slice of raw readings for each input, and compiles it.
+pub fn compile_quantized<'s>(
+    graph: &Graph,
+    options: &CompileOptions,
+    samples: impl IntoIterator<Item = Vec<&'s [f32]>>,
+) -> Result<Compiled> {
+    let mut graph = graph.clone();
+    fold(&mut graph)?;
+    let ranges = calibrate(&graph, samples).context("calibrating")?;
+    let head = head_of(&graph);
+    finish(&quantize(&graph, &ranges)?, options, head)
+}
+
+fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
+    let head = head.or_else(|| head_of(graph)).filter(|_| options.trainable_head);
+    let lowered = lower(graph)?;
+    let steps = lowered.program.steps.iter().map(|step| (step.name.clone(), step.macs)).collect();
+    let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime)?;
+    let bytes = AlignedBytes::from(&bytes[..]);
+    Model::from_bytes(&bytes).context("the library refuses the file just written")?;
+    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes, steps })
+}
+
+/// The dense layer of a classifier in front of the first output, straight or through a softmax, of one row, with its
+/// weights as reals.
+fn head_of(graph: &Graph) -> Option<FloatHead> {
+    if graph.classes.is_empty() {
+        return None;
+    }
+    let mut position = graph.producer(*graph.outputs.first()?)?;
+    while matches!(graph.nodes[position].op, Op::Softmax { .. } | Op::Reshape | Op::Quantize) {
+        position = graph.producer(*graph.nodes[position].inputs.first()?)?;
+    }
+    let node = &graph.nodes[position];
+    let (Op::FullyConnected { activation: Activation::None }, [features, weights, bias @ ..]) =
+        (&node.op, &node.inputs[..])
+    else {
+        return None;
+    };
+    let [classes, depth] = graph.tensor(*weights).shape[..] else { return None };
+    if graph.tensor(*features).elements() != depth || !is_int8_or_float(graph, *features) {
+        return None;
+    }
+    let weights = reals(graph, *weights, classes)?;
+    let bias = match bias.first() {
+        Some(bias) => bias_reals(graph, node, *bias, classes)?,
+        None => vec![0.0; classes],
+    };
+    Some(FloatHead { features: *features, node: node.name.clone(), weights, bias })
+}
+
+fn is_int8_or_float(graph: &Graph, id: TensorId) -> bool {
+    use nervelet::ops::DataType;
+    matches!(graph.tensor(id).data_type, DataType::Int8 | DataType::Float32)
+}
+
+/// The real values of weights, float or int8 per tensor or per row.
+fn reals(graph: &Graph, id: TensorId, rows: usize) -> Option<Vec<f32>> {
+    let tensor = graph.tensor(id);
+    match &tensor.data {
+        Some(Data::Float32(values)) => Some(values.clone()),
+        Some(Data::Int8(codes)) => {
+            let scales = &tensor.quantization.as_ref()?.scales;
+            let depth = codes.len() / rows.max(1);
+            let scale = |at: usize| scales.get(if scales.len() == 1 { 0 } else { at / depth.max(1) }).copied();
+            codes.iter().enumerate().map(|(at, code)| Some(scale(at)? * f32::from(*code))).collect()
+        }
+        _ => None,
+    }
+}
+
+/// The real values of a bias: int32 codes have the scale of input times weights.
+fn bias_reals(graph: &Graph, node: &Node, id: TensorId, classes: usize) -> Option<Vec<f32>> {
+    match &graph.tensor(id).data {
+        Some(Data::Float32(values)) => Some(values.clone()),
+        Some(Data::Int32(codes)) => {
+            let input = graph.tensor(node.inputs[0]).quantization.as_ref()?.scales.first()?;
+            let scales = &graph.tensor(node.inputs[1]).quantization.as_ref()?.scales;
+            let scale = |row: usize| scales.get(if scales.len() == 1 { 0 } else { row }).copied();
+            (0..classes)
+                .map(|row| Some((f64::from(*input) * f64::from(scale(row)?) * f64::from(*codes.get(row)?)) as f32))
+                .collect()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,213 @@
+//! From graph to program: every node becomes a step with the multipliers and layouts that its operator wants.
+//!
+//! The effective multipliers follow TensorFlow Lite Micro, down to which products are rounded to f32 first: single
+//! units in the last place of a multiplier decide codes.
+
+mod elementwise;
+mod layers;
+
+use anyhow::{Context, Result, bail, ensure};
+use nervelet::ops::{DataType, MAX_RANK, OpKind, Place, Tensor as TensorRecord, WindowParameters};
+
+use crate::graph::{Activation, Graph, Node, Op, Tensor, TensorId, Window};
+use crate::program::Program;
+
+/// A program with the tensor of the table that each graph tensor became.
+#[derive(Debug)]
+pub struct Lowered {
+    /// The program.
+    pub program: Program,
+    /// The table index of each graph tensor that steps or ports use.
+    pub tensors: Vec<Option<u16>>,
+}
+
+/// Lowers a graph without batch norm, float or quantized.
+pub fn lower(graph: &Graph) -> Result<Lowered> {
+    let mut lowering = Lowering { graph, program: Program::default(), tensors: vec![None; graph.tensors.len()] };
+    for input in &graph.inputs {
+        lowering.operand(*input)?;
+    }
+    for node in &graph.nodes {
+        lowering.node(node).with_context(|| format!("{} ({})", node.name, node.op.name()))?;
+    }
+    for output in &graph.outputs {
+        lowering.operand(*output)?;
+    }
+    Ok(Lowered { program: lowering.program, tensors: lowering.tensors })
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    program: Program,
+    tensors: Vec<Option<u16>>,
+}
+
+/// Per-tensor scale and zero point.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    scale: f32,
+    zero_point: i32,
+}
+
+impl Lowering<'_> {
+    fn node(&mut self, node: &Node) -> Result<()> {
+        match &node.op {
+            Op::Conv2d { window, groups, activation } => self.conv_2d(node, window, *groups, *activation),
+            Op::DepthwiseConv2d { window, activation, .. } => self.depthwise_conv_2d(node, window, *activation),
+            Op::FullyConnected { activation } => self.fully_connected(node, *activation),
+            Op::BatchNorm { .. } => bail!("batch norm has to be folded before"),
+            Op::AveragePool2d { window, activation } => {
+                self.pool_2d(node, window, *activation, OpKind::AveragePool2dInt8, OpKind::AveragePool2dFloat32)
+            }
+            Op::MaxPool2d { window, activation } => {
+                self.pool_2d(node, window, *activation, OpKind::MaxPool2dInt8, OpKind::MaxPool2dFloat32)
+            }
+            Op::Mean { axes, .. } => self.mean(node, axes),
+            Op::Add { activation } => self.add(node, *activation),
+            Op::Mul { activation } => self.mul(node, *activation),
+            Op::Concatenation { axis } => self.concatenation(node, *axis),
+            Op::Pad { amounts } => self.pad(node, amounts),
+            Op::Reshape => self.alias(node),
+            Op::Softmax { beta } => self.softmax(node, *beta),
+            Op::Logistic => self.logistic(node),
+            Op::Tanh => self.tanh(node),
+            Op::Clamp { activation } => self.clamp(node, *activation),
+            Op::Quantize => self.quantize(node),
+        }
+    }
+
+    /// The graph tensor of a node's input.
+    fn input(&self, node: &Node, position: usize) -> Result<&Tensor> {
+        let id = node.inputs.get(position).with_context(|| format!("has no input {position}"))?;
+        Ok(self.graph.tensor(*id))
+    }
+
+    /// The graph tensor of a node's first output.
+    fn output(&self, node: &Node) -> Result<&Tensor> {
+        Ok(self.graph.tensor(*node.outputs.first().context("has no output")?))
+    }
+
+    /// The table index of a graph tensor, added to the table on first use; constants are stored with it.
+    fn operand(&mut self, id: TensorId) -> Result<u16> {
+        if let Some(index) = self.tensors[id.0] {
+            return Ok(index);
+        }
+        let tensor = self.graph.tensor(id);
+        let mut record = record(tensor)?;
+        if let Some(data) = &tensor.data {
+            record.place = Place::Constant;
+            record.offset = self.program.constant(&data.to_bytes())?.offset;
+        }
+        let index = self.program.tensor(record, None)?;
+        self.tensors[id.0] = Some(index);
+        Ok(index)
+    }
+
+    fn operands(&mut self, ids: &[TensorId]) -> Result<Vec<u16>> {
+        ids.iter().map(|id| self.operand(*id)).collect()
+    }
+
+    /// Adds a step that reads the first `inputs` inputs of the node.
+    fn step(
+        &mut self,
+        node: &Node,
+        kind: OpKind,
+        inputs: usize,
+        parameters: &impl serde::Serialize,
+        macs: u64,
+    ) -> Result<()> {
+        let inputs = self.operands(&node.inputs[..inputs])?;
+        let outputs = self.operands(&node.outputs)?;
+        self.program.step(kind, &node.name, inputs, outputs, parameters, macs)
+    }
+
+    /// A node that moves nothing: its output is another view of its input's buffer.
+    fn alias(&mut self, node: &Node) -> Result<()> {
+        let input = self.operand(node.inputs[0])?;
+        let output = self.output(node)?;
+        ensure!(output.elements() == self.input(node, 0)?.elements(), "can't change the number of elements");
+        let Some(buffer) = self.program.buffers[usize::from(input)] else {
+            return self.step(node, OpKind::Copy, 1, &(), 0);
+        };
+        let record = record(output)?;
+        let index = self.program.tensor(record, Some(buffer))?;
+        self.tensors[node.outputs[0].0] = Some(index);
+        Ok(())
+    }
+
+    /// Chooses the operator by element type; the tensors have to be of one type.
+    fn by_type(&self, node: &Node, inputs: usize, int8: OpKind, float32: OpKind) -> Result<OpKind> {
+        let data_type = self.output(node)?.data_type;
+        for position in 0..inputs {
+            let input = self.input(node, position)?;
+            ensure!(input.data_type == data_type, "{} is {:?}, the output {data_type:?}", input.name, input.data_type);
+        }
+        match data_type {
+            DataType::Int8 => Ok(int8),
+            DataType::Float32 => Ok(float32),
+            other => bail!("has no kernel for {other:?}"),
+        }
+    }
+}
+
+/// The record of a graph tensor; its offset is open.
+fn record(tensor: &Tensor) -> Result<TensorRecord> {
+    ensure!(tensor.shape.len() <= MAX_RANK, "{}: {:?} has more than {MAX_RANK} axes", tensor.name, tensor.shape);
+    ensure!(tensor.shape.iter().all(|extent| *extent > 0), "{}: shape {:?} has no elements", tensor.name, tensor.shape);
+    let mut extents = [0; MAX_RANK];
+    for (extent, source) in extents.iter_mut().zip(&tensor.shape) {
+        *extent =
+            u32::try_from(*source).with_context(|| format!("{}: {:?} is too large", tensor.name, tensor.shape))?;
+    }
+    let (scale, zero_point) = match &tensor.quantization {
+        Some(quantization) if quantization.scales.len() == 1 => (quantization.scales[0], quantization.zero_points[0]),
+        _ => (0.0, 0),
+    };
+    Ok(TensorRecord {
+        data_type: tensor.data_type,
+        rank: tensor.shape.len() as u8,
+        extents,
+        place: Place::Arena,
+        offset: 0,
+        scale,
+        zero_point,
+    })
+}
+
+/// The scale of a tensor quantized as a whole.
+fn scale(tensor: &Tensor) -> Result<Scale> {
+    let quantization = tensor.quantization.as_ref().with_context(|| format!("{} is not quantized", tensor.name))?;
+    match (&quantization.scales[..], &quantization.zero_points[..]) {
+        ([scale], [zero_point]) if scale.is_finite() && *scale > 0.0 => {
+            Ok(Scale { scale: *scale, zero_point: *zero_point })
+        }
+        ([_], [_]) => bail!("{}: scale {} is not positive", tensor.name, quantization.scales[0]),
+        _ => bail!("{} is quantized per channel where one scale is wanted", tensor.name),
+    }
+}
+
+/// The range of a fused activation in the codes of a tensor.
+fn code_range(activation: Activation, tensor: &Tensor) -> Result<[i8; 2]> {
+    let Scale { scale, zero_point } = scale(tensor)?;
+    let code = |real: f32| (f64::from((real / scale).round()) + f64::from(zero_point)).clamp(-128.0, 127.0) as i8;
+    let (low, high) = activation.range();
+    Ok([if low.is_finite() { code(low) } else { -128 }, if high.is_finite() { code(high) } else { 127 }])
+}
+
+/// The range of a fused activation in reals.
+fn real_range(activation: Activation) -> [f32; 2] {
+    let (low, high) = activation.range();
+    [low, high]
+}
+
+fn window_parameters(window: &Window) -> Result<WindowParameters> {
+    let pair = |pair: [usize; 2]| -> Result<[u16; 2]> {
+        Ok([u16::try_from(pair[0]).context("window too large")?, u16::try_from(pair[1]).context("window too large")?])
+    };
+    Ok(WindowParameters {
+        kernel: pair(window.kernel)?,
+        stride: pair(window.stride)?,
+        dilation: pair(window.dilation)?,
+        padding: pair([window.padding.top, window.padding.left])?,
+    })
+}

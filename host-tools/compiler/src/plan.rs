@@ -1,0 +1,140 @@
+//! Where each buffer lies in the arena: offsets such that buffers alive at the same time don't overlap.
+
+/// A buffer with the first and last step it is alive at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer {
+    /// Its size.
+    pub bytes: usize,
+    /// The first step that writes it, or 0 for an input.
+    pub first: usize,
+    /// The last step that reads it, or the last of all for an output.
+    pub last: usize,
+}
+
+/// Offsets for buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// One offset for each buffer.
+    pub offsets: Vec<usize>,
+    /// The size of the arena.
+    pub arena_bytes: usize,
+    /// The most bytes alive at one step: no plan is smaller.
+    pub floor_bytes: usize,
+}
+
+/// Buffers start at multiples of this, which suits the widest element and word-wise kernels.
+pub const ALIGNMENT: usize = 8;
+
+/// How many orders the search tries at most.
+const TRIES: usize = 20_000;
+
+/// Plans the buffers: largest first, then random exchanges in that order until the floor is reached or the tries are
+/// used up. The same buffers give the same plan.
+pub fn plan(buffers: &[Buffer]) -> Plan {
+    let sizes: Vec<usize> = buffers.iter().map(|buffer| buffer.bytes.next_multiple_of(ALIGNMENT)).collect();
+    let steps = buffers.iter().map(|buffer| buffer.last + 1).max().unwrap_or(0);
+    let alive = |step: usize| {
+        let buffers =
+            buffers.iter().zip(&sizes).filter(move |(buffer, _)| (buffer.first..=buffer.last).contains(&step));
+        buffers.map(|(_, size)| size).sum()
+    };
+    let floor_bytes = (0..steps).map(alive).max().unwrap_or(0);
+
+    let mut order: Vec<usize> = (0..buffers.len()).collect();
+    order.sort_by_key(|index| (std::cmp::Reverse(sizes[*index]), buffers[*index].first));
+    let (mut offsets, mut arena_bytes) = place(buffers, &sizes, &order);
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = |below: usize| {
+        // xorshift64 (Marsaglia, 2003)
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    for _ in 0..TRIES {
+        if arena_bytes == floor_bytes || order.len() < 2 {
+            break;
+        }
+        let (a, b) = (random(order.len()), random(order.len()));
+        order.swap(a, b);
+        let (candidate, bytes) = place(buffers, &sizes, &order);
+        if bytes <= arena_bytes {
+            (offsets, arena_bytes) = (candidate, bytes);
+        } else {
+            order.swap(a, b);
+        }
+    }
+    Plan { offsets, arena_bytes, floor_bytes }
+}
+
+/// Gives each buffer in turn the lowest offset that is free throughout its life.
+fn place(buffers: &[Buffer], sizes: &[usize], order: &[usize]) -> (Vec<usize>, usize) {
+    let mut offsets = vec![0; buffers.len()];
+    let mut placed: Vec<usize> = Vec::with_capacity(buffers.len());
+    let mut arena_bytes = 0;
+    for &index in order {
+        let buffer = buffers[index];
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|other| buffers[**other].first <= buffer.last && buffer.first <= buffers[**other].last)
+            .map(|other| (offsets[*other], offsets[*other] + sizes[*other]))
+            .collect();
+        taken.sort_unstable();
+        let mut offset = 0;
+        for (start, end) in taken {
+            if offset + sizes[index] <= start {
+                break;
+            }
+            offset = offset.max(end);
+        }
+        offsets[index] = offset;
+        arena_bytes = arena_bytes.max(offset + sizes[index]);
+        placed.push(index);
+    }
+    (offsets, arena_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_alive_together_are_apart() {
+        let mut state = 7_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        for _ in 0..200 {
+            let buffers: Vec<Buffer> = (0..12)
+                .map(|_| {
+                    let first = random(10) as usize;
+                    Buffer { bytes: 1 + random(500) as usize, first, last: first + random(4) as usize }
+                })
+                .collect();
+            let plan = plan(&buffers);
+            assert!(plan.arena_bytes >= plan.floor_bytes);
+            for (i, a) in buffers.iter().enumerate() {
+                assert!(plan.offsets[i] + a.bytes <= plan.arena_bytes);
+                assert!(plan.offsets[i].is_multiple_of(ALIGNMENT));
+                for (j, b) in buffers.iter().enumerate().skip(i + 1) {
+                    let together = a.first <= b.last && b.first <= a.last;
+                    let apart =
+                        plan.offsets[i] + a.bytes <= plan.offsets[j] || plan.offsets[j] + b.bytes <= plan.offsets[i];
+                    assert!(!together || apart);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_reaches_the_floor() {
+        let sizes = [500, 8000, 8000, 8000, 64, 12];
+        let buffers: Vec<Buffer> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, bytes)| Buffer { bytes: *bytes, first: i.saturating_sub(1), last: i })
+            .collect();
+        assert_eq!(plan(&buffers).arena_bytes, 16_000);
+    }
+}

@@ -1,0 +1,208 @@
+//! From program to bytes: plans the arena, then encodes the model file.
+
+use anyhow::{Context, Result, ensure};
+use nervelet::model::schema::{File, Head, MAGIC, Normalization, Port, Prelude, VERSION, checksum};
+use nervelet::model::{ALIGNMENT, Records};
+use nervelet::ops::{Place, Span};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::graph::{Graph, TensorId};
+use crate::lower::Lowered;
+use crate::plan::{Buffer, Plan, plan};
+use crate::program::Program;
+
+/// The f32 weights of the layer that devices train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FloatHead {
+    /// The graph tensor that the layer reads.
+    pub features: TensorId,
+    /// The name of the layer's node: steps before it are the encoder.
+    pub node: String,
+    /// Weights `[classes][features]`.
+    pub weights: Vec<f32>,
+    /// One bias for each class.
+    pub bias: Vec<f32>,
+}
+
+/// Which buffers share memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Buffers that don't live at the same time share.
+    #[default]
+    ByLifetime,
+    /// None: every tensor can be read after a run, for calibration and debugging.
+    None,
+}
+
+/// Plans the arena and encodes the file; returns it with the plan.
+pub fn write(
+    graph: &Graph,
+    mut lowered: Lowered,
+    head: Option<&FloatHead>,
+    sharing: Sharing,
+) -> Result<(Vec<u8>, Plan)> {
+    let plan = place(graph, &mut lowered, sharing)?;
+    let index = |id: &TensorId| lowered.tensors[id.0].context("a port is no tensor of the program");
+    let mut ports = [Vec::new(), Vec::new()];
+    for (position, id) in graph.inputs.iter().enumerate() {
+        let normalization = match graph.normalization.get(position).and_then(Option::as_ref) {
+            Some(normalization) => Some(Normalization {
+                mean: floats(&mut lowered.program, &normalization.mean)?,
+                scale: floats(&mut lowered.program, &normalization.scale)?,
+            }),
+            None => None,
+        };
+        ports[0].push(Port { name: &graph.tensor(*id).name, tensor: index(id)?, normalization });
+    }
+    for id in &graph.outputs {
+        ports[1].push(Port { name: &graph.tensor(*id).name, tensor: index(id)?, normalization: None });
+    }
+    let head = match head {
+        Some(head) => Some(Head {
+            first_step: lowered
+                .program
+                .steps
+                .iter()
+                .position(|step| step.name == head.node)
+                .context("the head is no step")? as u16,
+            features: index(&head.features)?,
+            weights: floats(&mut lowered.program, &head.weights)?,
+            bias: floats(&mut lowered.program, &head.bias)?,
+        }),
+        None => None,
+    };
+    let classes: Vec<&str> = graph.classes.iter().map(String::as_str).collect();
+    let [inputs, outputs, classes] = [records(&ports[0])?, records(&ports[1])?, records(&classes)?];
+    let tensors: Vec<u8> = lowered.program.tensors.iter().flat_map(nervelet::ops::Tensor::to_bytes).collect();
+    let steps = encode_steps(&lowered.program, &plan)?;
+    let file = File {
+        producer: concat!("nervelet ", env!("CARGO_PKG_VERSION")),
+        name: &graph.name,
+        id: [0; 16],
+        core: 0,
+        arena_bytes: u32::try_from(plan.arena_bytes)?,
+        inputs: Records::new(&inputs),
+        outputs: Records::new(&outputs),
+        classes: Records::new(&classes),
+        tensors: &tensors,
+        steps: Records::new(&steps),
+        states: Records::new(&[]),
+        head,
+        extensions: &[],
+        padding: &[],
+        constants: &lowered.program.constants,
+    };
+    Ok((encode(file)?, plan))
+}
+
+/// Gives every arena tensor its offset.
+fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan> {
+    let program = &mut lowered.program;
+    let last_step = program.steps.len().saturating_sub(1);
+    let mut buffers: Vec<Option<Buffer>> = vec![None; program.tensors.len()];
+    let mut touch = |index: u16, step: usize| -> Result<()> {
+        let index = usize::from(index);
+        let Some(root) = program.buffers[index] else { return Ok(()) };
+        let bytes = program.tensors[index].span().length as usize;
+        ensure!(bytes < u32::MAX as usize, "a tensor has 4 GiB or more");
+        let buffer = buffers[root].get_or_insert(Buffer { bytes, first: step, last: step });
+        *buffer = Buffer { bytes: buffer.bytes.max(bytes), first: buffer.first.min(step), last: buffer.last.max(step) };
+        Ok(())
+    };
+    for id in &graph.inputs {
+        touch(lowered.tensors[id.0].context("an input is no tensor of the program")?, 0)?;
+    }
+    for (number, step) in program.steps.iter().enumerate() {
+        for index in step.inputs.iter().chain(&step.outputs) {
+            touch(*index, number)?;
+        }
+    }
+    for id in &graph.outputs {
+        touch(lowered.tensors[id.0].context("an output is no tensor of the program")?, last_step)?;
+    }
+    if sharing == Sharing::None {
+        for buffer in buffers.iter_mut().flatten() {
+            (buffer.first, buffer.last) = (0, last_step);
+        }
+    }
+    let roots: Vec<usize> = (0..buffers.len()).filter(|index| buffers[*index].is_some()).collect();
+    let mut live: Vec<Buffer> = buffers.iter().flatten().copied().collect();
+    // Scratch memory lives for its own step.
+    live.extend(
+        program.steps.iter().enumerate().filter(|(_, step)| step.scratch_bytes > 0).map(|(number, step)| Buffer {
+            bytes: step.scratch_bytes,
+            first: number,
+            last: number,
+        }),
+    );
+    let mut plan = plan(&live);
+    let scratch = plan.offsets.split_off(roots.len());
+    let mut offsets = vec![None; program.tensors.len()];
+    for (root, offset) in roots.iter().zip(&plan.offsets) {
+        offsets[*root] = Some(*offset);
+    }
+    for (tensor, root) in program.tensors.iter_mut().zip(&program.buffers) {
+        if let (Place::Arena, Some(offset)) = (tensor.place, root.and_then(|root| offsets[root])) {
+            tensor.offset = u32::try_from(offset)?;
+        }
+    }
+    plan.offsets = scratch;
+    Ok(plan)
+}
+
+fn encode_steps(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
+    let mut scratch = plan.offsets.iter();
+    let mut bytes = Vec::new();
+    for step in &program.steps {
+        let little_endian = |indices: &[u16]| indices.iter().flat_map(|index| index.to_le_bytes()).collect::<Vec<u8>>();
+        let scratch = match step.scratch_bytes {
+            0 => Span::default(),
+            length => Span {
+                offset: u32::try_from(*scratch.next().context("a step's scratch memory was not planned")?)?,
+                length: u32::try_from(length)?,
+            },
+        };
+        bytes.extend(postcard::to_allocvec(&nervelet::ops::Step {
+            kind: step.kind as u16,
+            name: &step.name,
+            inputs: &little_endian(&step.inputs),
+            outputs: &little_endian(&step.outputs),
+            scratch,
+            parameters: &step.parameters,
+        })?);
+    }
+    Ok(bytes)
+}
+
+fn floats(program: &mut Program, values: &[f32]) -> Result<Span> {
+    program.constant(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+fn records<T: Serialize>(items: &[T]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for item in items {
+        bytes.extend(postcard::to_allocvec(item)?);
+    }
+    Ok(bytes)
+}
+
+/// Encodes a file with its id, its padding and its checksum.
+pub fn encode(mut file: File<'_>) -> Result<Vec<u8>> {
+    file.id = [0; 16];
+    file.padding = &[];
+    let digest = Sha256::digest(postcard::to_allocvec(&file)?);
+    file.id.copy_from_slice(&digest[..16]);
+    const ZEROS: [u8; ALIGNMENT] = [0; ALIGNMENT];
+    for padding in 0..ALIGNMENT {
+        file.padding = &ZEROS[..padding];
+        let body = postcard::to_allocvec(&file)?;
+        let prelude = postcard::to_allocvec(&Prelude { magic: MAGIC, version: VERSION, checksum: checksum(&body) })?;
+        let start = prelude.len() + body.len() - file.constants.len();
+        if start.is_multiple_of(ALIGNMENT) {
+            return Ok([prelude, body].concat());
+        }
+    }
+    // One of the 16 paddings aligns the constants, since each adds one byte.
+    anyhow::bail!("the constants could not be aligned")
+}
