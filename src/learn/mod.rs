@@ -17,6 +17,30 @@
 //! All sums are f32, in one fixed order that each function states: the same inputs give the same
 //! bits on every core that computes IEEE 754 without contraction. Training uses `libm`'s accurate
 //! `exp` and `ln`; only [`DenseHead::predict`]'s probability uses a faster approximation.
+//!
+//! ```
+//! use nervelet::learn::*;
+//!
+//! const SHAPE: HeadShape = HeadShape { classes: 2, features: 3 };
+//! let (mut weights, mut bias) = ([0.0; SHAPE.weights()], [0.0; SHAPE.classes]);
+//! let mut head = DenseHead::new(SHAPE.features, &mut weights, &mut bias)?;
+//!
+//! // Int8 features of the user's samples, as the encoder gave them, with their labels.
+//! let mut replay = ReplayBuffer::<3, 100>::new(SHAPE.features, SHAPE.classes, 1)?;
+//! for (features, label) in [([90, -100, 3], 0), ([-80, 110, 9], 1), ([70, -90, -4], 0), ([-95, 85, 0], 1)] {
+//!     replay.push(&features, label)?;
+//! }
+//!
+//! let mut velocity = [0.0; SHAPE.parameters()];
+//! let mut workspace = [0.0; SHAPE.workspace()];
+//! let sgd = Sgd::new(SgdSettings::default(), &mut velocity)?;
+//! let mut tuner = FineTuner::new(FineTuneSettings::default(), sgd, &mut workspace)?;
+//! let report = tuner.run(&mut head, &replay, Quantization { scale: 0.02, zero_point: 0 })?;
+//!
+//! assert!(report.last_loss < report.first_loss);
+//! assert_eq!(head.predict(&[1.5, -1.7, 0.1])?.class, 0);
+//! # Ok::<(), LearnError>(())
+//! ```
 
 mod adam;
 mod error;

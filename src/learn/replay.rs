@@ -169,7 +169,7 @@ impl<const FEATURES: usize, const CAPACITY: usize, const CLASSES: usize> ReplayB
     }
 
     fn write(&mut self, index: usize, features: &[i8]) {
-        for (stored, code) in self.features.iter_mut().nth(index).into_iter().flatten().zip(features) {
+        for (stored, code) in self.features.get_mut(index).into_iter().flatten().zip(features) {
             *stored = *code;
         }
     }
