@@ -1,10 +1,5 @@
-//! Tells the linker where memory is.
+//! Where memory is, and which operators `bench` links.
 
 fn main() {
-    println!("cargo:rustc-link-search={}", env!("CARGO_MANIFEST_DIR"));
-    println!("cargo:rerun-if-changed=memory.x");
-    // `--nmagic`: sections are placed as memory.x says, not on page boundaries.
-    for argument in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {
-        println!("cargo:rustc-link-arg-bins={argument}");
-    }
+    nervelet_board_build::run();
 }

@@ -85,8 +85,8 @@ pub enum Task {
     FineTune(FineTune),
 }
 
-/// A new user's samples and how to learn from them. [`file::INPUTS`] and [`file::LABELS`] hold the samples to learn from, then the
-/// ones to judge by.
+/// A new user's samples and how to learn from them. [`file::INPUTS`] and [`file::LABELS`] hold the samples to judge by, then the
+/// ones to learn from.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct FineTune {
     /// Number of labelled samples to learn from; 0 only judges the head that is in force.

@@ -11,16 +11,30 @@
 //! | [`stack`] | how deep the stack went |
 //! | [`markers`] | where the profiler switches its counters |
 //!
+//! and the firmware programs, which know nothing of a particular board:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`runner`] | runs a model on every case the host sends |
+//! | [`bench`] | runs one inference between profiler markers |
+//! | [`finetune`] | the product: infers, learns its user's samples, keeps what it learned through a power cut |
+//! | [`job`] | what the host asked for, and the answer |
+//!
 //! Logs are defmt over semihosting: bytes on QEMU's standard output that the host decodes with the firmware's ELF.
 
 #![no_std]
 
+pub mod bench;
 pub mod fault;
+pub mod finetune;
 pub mod flash;
 pub mod host;
+pub mod job;
 pub mod markers;
 pub mod partition;
+pub mod runner;
 pub mod stack;
+mod tensors;
 pub mod user;
 
 /// The logger and the start-up code are linked for their side effects.

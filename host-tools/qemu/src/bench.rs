@@ -7,6 +7,7 @@ use crate::board::Board;
 use crate::build;
 use crate::log::LogLine;
 use crate::machine::Rig;
+use crate::operators;
 pub use crate::profile::Cost;
 use crate::profile::Profile;
 use crate::run::{length, tensors};
@@ -27,7 +28,7 @@ pub struct Bench {
     pub stack_bytes: u32,
     /// Deepest stack of verifying the model and opening a session.
     pub setup_stack_bytes: u32,
-    /// Code of the library in the firmware; see [`crate::Image::library_text_bytes`].
+    /// Code of the library in a firmware that links only the operators of this model; see [`crate::Image::library_text_bytes`].
     pub text_bytes: u64,
     /// Code of the whole firmware.
     pub firmware_text_bytes: u64,
@@ -41,7 +42,7 @@ impl Board {
     /// # Errors
     /// As [`Board::run`], and when the profiler plugin does not compile or QEMU refuses it.
     pub fn bench(&self, model: &[u8], input: &[Vec<u8>]) -> Result<Bench> {
-        let image = self.firmware("runner")?;
+        let image = self.firmware_with("bench", Some(&operators::of(model)?))?;
         let mut rig = Rig::new(self, &image)?;
         rig.load(model, &Job { model_bytes: length(model)?, task: Task::Bench })?;
         rig.write(file::INPUTS, &tensors(input.iter())?)?;
@@ -56,7 +57,7 @@ impl Board {
             arena_bytes: report.arena_bytes,
             stack_bytes: report.stack_bytes,
             setup_stack_bytes: report.setup_stack_bytes,
-            text_bytes: image.library_text_bytes(),
+            text_bytes: image.library_text_bytes()?,
             firmware_text_bytes: image.text_bytes(),
             log: finished.log,
         })

@@ -99,7 +99,12 @@ impl Board {
     /// # Errors
     /// When it does not compile; the compiler's words are in the error.
     pub fn firmware(&self, name: &str) -> Result<Image> {
-        let path = build::firmware(&self.directory, self.machine.name, self.machine.target, name)?;
+        self.firmware_with(name, None)
+    }
+
+    /// As [`Board::firmware`], with only the operators named, if any are.
+    pub(crate) fn firmware_with(&self, name: &str, operators: Option<&str>) -> Result<Image> {
+        let path = build::firmware(&self.directory, self.machine.name, self.machine.target, name, operators)?;
         Image::read(&path).with_context(|| format!("firmware `{name}` of {}", self.name()))
     }
 

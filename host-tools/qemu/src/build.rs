@@ -12,10 +12,20 @@ use crate::board::sources;
 const FOREIGN: [&str; 5] =
     ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER"];
 
-/// Compiles the firmware `bin` of the board in `directory` and returns the path of its ELF file.
-pub(crate) fn firmware(directory: &Path, board: &str, target: &str, bin: &str) -> Result<PathBuf> {
+/// Compiles the firmware `bin` of the board in `directory` and returns the path of its ELF file. With `operators`, it links only these.
+pub(crate) fn firmware(
+    directory: &Path,
+    board: &str,
+    target: &str,
+    bin: &str,
+    operators: Option<&str>,
+) -> Result<PathBuf> {
     let mut cargo = cargo(directory);
     cargo.args(["build", "--release", "--bin", bin]);
+    if let Some(operators) = operators {
+        // The feature gives this firmware a build of its own: the others, which link everything, stay up to date.
+        cargo.args(["--features", "named-operators"]).env("NERVELET_OPERATORS", operators);
+    }
     let output = match shared_target() {
         Some(shared) => {
             // One folder for intermediate files, so that boards share what they compile alike; one each for the finished firmware.

@@ -75,8 +75,8 @@ impl Board {
         let mut rig = Rig::new(self, &image)?;
         let task = FineTune { adapt_samples: adapt.count()?, eval_samples: eval.count()?, settings, cut_after };
         rig.load(model, &Job { model_bytes: length(model)?, task: Task::FineTune(task) })?;
-        rig.write(file::INPUTS, &tensors(adapt.inputs.iter().chain(&eval.inputs).flatten())?)?;
-        rig.write(file::LABELS, &[&*adapt.labels, &*eval.labels].concat())?;
+        rig.write(file::INPUTS, &tensors(eval.inputs.iter().chain(&adapt.inputs).flatten())?)?;
+        rig.write(file::LABELS, &[&*eval.labels, &*adapt.labels].concat())?;
         if flash.exists() {
             let content = fs::read(flash).with_context(|| format!("can't read the flash image {}", flash.display()))?;
             rig.write(file::FLASH, &content)?;

@@ -1,9 +1,11 @@
 //! What a firmware's ELF file says about it.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use gimli::{EndianSlice, LittleEndian};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
 
 /// A firmware, as linked.
@@ -55,32 +57,101 @@ impl Image {
         self.text_bytes
     }
 
-    /// Code of the library alone: all functions whose path begins with `nervelet::`, and its assembly routines, which are named
-    /// `nervelet_*`. What the compiler inlined into the firmware's own functions is not in it, nor are the compiler's helpers.
-    pub fn library_text_bytes(&self) -> u64 {
-        let mut functions: Vec<_> =
-            self.symbols.iter().filter(|s| s.is_code && s.is_library()).map(|s| (s.address & !1, s.size)).collect();
-        // The linker folds equal functions: their names share one address and count once.
-        functions.sort_unstable();
-        functions.dedup_by_key(|(address, _)| *address);
-        functions.iter().map(|(_, size)| size).sum()
+    /// Code of the library alone: its functions, by symbol (paths that begin with `nervelet::`, and its assembly routines, named
+    /// `nervelet_*`), and what the compiler inlined of them into other functions, by debug information. The standard library's own
+    /// functions that it calls (memory copies, software floating point) are not in it.
+    ///
+    /// # Errors
+    /// When the debug information can't be read.
+    pub fn library_text_bytes(&self) -> Result<u64> {
+        let mut functions: Vec<_> = self.symbols.iter().filter(|symbol| symbol.is_code && symbol.size > 0).collect();
+        // The linker folds equal functions: their names share one address and count once, for the library if it is one of them.
+        functions.sort_by_key(|symbol| (symbol.start(), !is_library(&symbol.name)));
+        functions.dedup_by_key(|symbol| symbol.start());
+        let inlined = InlinedCode::read(&self.bytes)?;
+        let bytes = functions.iter().map(|symbol| match is_library(&symbol.name) {
+            true => Ok(symbol.size),
+            false => inlined.library_bytes(symbol.start()..symbol.start() + symbol.size),
+        });
+        bytes.sum()
     }
 
     /// Address and size of a symbol, without the Thumb bit.
     pub(crate) fn symbol(&self, name: &str) -> Result<(u64, u64)> {
         let found = self.symbols.iter().find(|s| s.name == name);
         let symbol = found.with_context(|| format!("the firmware has no symbol `{name}`"))?;
-        let thumb = u64::from(symbol.is_code);
-        Ok((symbol.address & !thumb, symbol.size))
+        Ok((symbol.start(), symbol.size))
     }
 }
 
 impl Symbol {
-    /// Whether the name is the library's: `nervelet::f`, `<nervelet::T as U>::f`, `<T as nervelet::U>::f` or `nervelet_f`.
-    fn is_library(&self) -> bool {
-        let path = self.name.trim_start_matches(['<', '&', '[', '*']);
-        path.starts_with("nervelet::")
-            || path.split_once(" as ").is_some_and(|(_, rest)| rest.starts_with("nervelet::"))
-            || self.name.starts_with("nervelet_") && !self.name.contains("::")
+    /// The address without the Thumb bit.
+    fn start(&self) -> u64 {
+        self.address & !u64::from(self.is_code)
+    }
+}
+
+/// Whether a name is the library's: `nervelet::f`, `<nervelet::T as U>::f`, `<T as nervelet::U>::f` or `nervelet_f`.
+fn is_library(name: &str) -> bool {
+    let path = name.trim_start_matches(['<', '&', '[', '*']);
+    path.starts_with("nervelet::")
+        || path.split_once(" as ").is_some_and(|(_, rest)| rest.starts_with("nervelet::"))
+        || name.starts_with("nervelet_") && !name.contains("::")
+}
+
+type Bytes<'e> = EndianSlice<'e, LittleEndian>;
+
+/// Tells which functions an instruction was inlined from.
+struct InlinedCode<'e>(addr2line::Context<Bytes<'e>>);
+
+impl<'e> InlinedCode<'e> {
+    fn read(elf: &'e [u8]) -> Result<Self> {
+        let file = object::File::parse(elf).context("no ELF file")?;
+        let section = |id: gimli::SectionId| {
+            let section = file.section_by_name(id.name());
+            let data = section.map(|section| section.data()).transpose().context(id.name())?.unwrap_or_default();
+            Ok::<_, anyhow::Error>(EndianSlice::new(data, LittleEndian))
+        };
+        let dwarf = gimli::Dwarf::load(section).context("no debug information")?;
+        Ok(Self(addr2line::Context::from_dwarf(dwarf).context("the debug information can't be read")?))
+    }
+
+    /// Bytes of the instructions in `code` that come from the library.
+    fn library_bytes(&self, code: Range<u64>) -> Result<u64> {
+        /// Every Thumb instruction is one or two of these.
+        const HALFWORD: u64 = 2;
+        let mut bytes = 0;
+        for address in code.step_by(HALFWORD as usize) {
+            let mut frames = self.0.find_frames(address).skip_all_loads()?;
+            while let Some(frame) = frames.next()? {
+                let name = frame.function.as_ref().map(addr2line::FunctionName::raw_name).transpose()?;
+                if name.is_some_and(|name| is_library(&format!("{:#}", rustc_demangle::demangle(&name)))) {
+                    bytes += HALFWORD;
+                    break;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_library;
+
+    #[test]
+    fn names_of_the_library() {
+        for name in [
+            "nervelet::kernels::softmax",
+            "<nervelet::Session>::invoke",
+            "<nervelet::Model as core::fmt::Debug>::fmt",
+            "<u8 as nervelet::session::Element>::f",
+            "nervelet_conv_2d_rows",
+        ] {
+            assert!(is_library(name), "{name}");
+        }
+        for name in ["nervelet_board_qemu::runner::main", "core::fmt::write", "board_markers", "memcpy"] {
+            assert!(!is_library(name), "{name}");
+        }
     }
 }

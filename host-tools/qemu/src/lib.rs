@@ -24,6 +24,7 @@ mod finetune;
 mod image;
 mod log;
 mod machine;
+mod operators;
 mod profile;
 mod run;
 

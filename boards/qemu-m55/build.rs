@@ -1,0 +1,5 @@
+//! Where memory is, and which operators `bench` links.
+
+fn main() {
+    nervelet_board_build::run();
+}
