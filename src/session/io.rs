@@ -22,6 +22,10 @@ impl Element for i16 {
     const DATA_TYPE: DataType = DataType::Int16;
 }
 
+impl Element for i32 {
+    const DATA_TYPE: DataType = DataType::Int32;
+}
+
 impl Element for f32 {
     const DATA_TYPE: DataType = DataType::Float32;
 }
@@ -43,9 +47,20 @@ impl<'m> Session<'m, '_> {
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
         let tensor = self.port(self.model.inputs().nth(index), index)?;
         expect::<T>(&tensor)?;
+        bytemuck::try_cast_slice_mut(self.input_bytes_mut(index)?).map_err(|_| Error::NotVerified)
+    }
+
+    /// The bytes of an input of any type, to fill before a run: little-endian elements, row-major.
+    pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], Error> {
+        let tensor = self.port(self.model.inputs().nth(index), index)?;
         let span = tensor.span();
-        let bytes = self.arena.get_mut(span.offset as usize..span.end()).ok_or(Error::NotVerified)?;
-        bytemuck::try_cast_slice_mut(bytes).map_err(|_| Error::NotVerified)
+        self.arena.get_mut(span.offset as usize..span.end()).ok_or(Error::NotVerified)
+    }
+
+    /// The bytes of an output of any type after a run.
+    pub fn output_bytes(&self, index: usize) -> Result<&[u8], Error> {
+        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        tensor.span().of(self.arena).ok_or(Error::NotVerified)
     }
 
     /// Fills an input from raw readings: brings them to the trained range and quantizes them.

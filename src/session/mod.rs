@@ -23,7 +23,7 @@ mod io;
 
 pub use arena::Arena;
 pub use error::Error;
-pub use io::Prediction;
+pub use io::{Element, Prediction};
 
 use crate::model::{ALIGNMENT, Model};
 use crate::ops::Call;

@@ -62,6 +62,18 @@ pub mod bucket {
     pub const COUNT: usize = 512;
 }
 
+/// What the fine-tuning firmware has room for; a replay on the host takes the same, so that it learns the same bits.
+pub mod limits {
+    /// Features of a head.
+    pub const FEATURES: usize = 512;
+    /// Classes of a head.
+    pub const CLASSES: usize = 64;
+    /// Parameters of a head.
+    pub const PARAMETERS: usize = 16 * 1024;
+    /// Samples kept to learn from.
+    pub const SAMPLES: usize = 256;
+}
+
 /// What the board shall do.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Job {

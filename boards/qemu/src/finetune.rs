@@ -16,6 +16,7 @@ use nervelet::learn::{
 use nervelet::store::{HeadIdentity, HeadStore, StoreError, region_bytes};
 use nervelet::{Model, Session};
 use nervelet_board_protocol as protocol;
+use nervelet_board_protocol::limits::{CLASSES, FEATURES, PARAMETERS, SAMPLES};
 use nervelet_board_protocol::{FineTuneReport, Job, Learned, Task, file};
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -25,13 +26,6 @@ use crate::job::{self, Failure};
 use crate::stack;
 use crate::tensors::read_inputs;
 use crate::user::{Clock, Delay, ScriptedUser, read_label};
-
-/// Largest head, in features, classes and parameters.
-const FEATURES: usize = 512;
-const CLASSES: usize = 64;
-const PARAMETERS: usize = 16 * 1024;
-/// Samples kept to learn from.
-const SAMPLES: usize = 256;
 
 type Replay = ReplayBuffer<FEATURES, SAMPLES, CLASSES>;
 

@@ -33,8 +33,6 @@ pub struct Compiled {
     pub arena_bytes: usize,
     /// The most bytes alive at one step: no plan of the same steps is smaller.
     pub arena_floor_bytes: usize,
-    /// The name and multiply-accumulates of each step.
-    pub steps: Vec<(String, u64)>,
 }
 
 /// Compiles a graph as it is: float, or quantized before.
@@ -60,11 +58,10 @@ pub fn compile_quantized<'s>(
 fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
     let head = head.or_else(|| head_of(graph)).filter(|_| options.trainable_head);
     let lowered = lower(graph)?;
-    let steps = lowered.program.steps.iter().map(|step| (step.name.clone(), step.macs)).collect();
     let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime)?;
     let bytes = AlignedBytes::from(&bytes[..]);
     Model::from_bytes(&bytes).context("the library refuses the file just written")?;
-    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes, steps })
+    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes })
 }
 
 /// The dense layer of a classifier in front of the first output, straight or through a softmax, of one row, with its

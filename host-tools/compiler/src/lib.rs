@@ -12,6 +12,7 @@ pub mod compile;
 pub mod fold;
 pub mod graph;
 pub mod lower;
+pub mod macs;
 pub mod plan;
 pub mod program;
 pub mod quantize;

@@ -1,5 +1,8 @@
 //! Where each buffer lies in the arena: offsets such that buffers alive at the same time don't overlap.
 
+use nervelet::Model;
+use nervelet::ops::Place;
+
 /// A buffer with the first and last step it is alive at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffer {
@@ -92,6 +95,41 @@ fn place(buffers: &[Buffer], sizes: &[usize], order: &[usize]) -> (Vec<usize>, u
         placed.push(index);
     }
     (offsets, arena_bytes)
+}
+
+/// The most bytes alive at one step of a model file: what its plan could not be smaller than.
+pub fn floor_of(model: &Model<'_>) -> usize {
+    let count = model.tensors().len();
+    let last_step = model.steps().count().saturating_sub(1);
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; count];
+    let mut touch = |index: u16, step: usize| {
+        if let Some(life) = lives.get_mut(usize::from(index)) {
+            let (first, last) = life.unwrap_or((step, step));
+            *life = Some((first.min(step), last.max(step)));
+        }
+    };
+    model.inputs().for_each(|port| touch(port.tensor, 0));
+    for (number, step) in model.steps().enumerate() {
+        step.inputs().chain(step.outputs()).for_each(|index| touch(index, number));
+    }
+    model.outputs().for_each(|port| touch(port.tensor, last_step));
+    let alive = |step: usize| {
+        let tensors = model.tensors().iter().zip(&lives).filter_map(move |(tensor, life)| {
+            let (first, last) = (*life)?;
+            let tensor = tensor.filter(|tensor| tensor.place == Place::Arena)?;
+            (first..=last).contains(&step).then(|| (tensor.offset as usize, tensor.span().end()))
+        });
+        // Views of one buffer count once: the length of the union.
+        let mut spans: Vec<(usize, usize)> = tensors.collect();
+        spans.sort_unstable();
+        let mut covered = 0;
+        spans.iter().fold(0, |length, (start, end)| {
+            let start = covered.max(*start);
+            covered = covered.max(*end);
+            length + end.saturating_sub(start)
+        })
+    };
+    (0..=last_step).map(alive).max().unwrap_or(0)
 }
 
 #[cfg(test)]

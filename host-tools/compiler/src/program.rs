@@ -21,8 +21,6 @@ pub struct Step {
     pub scratch_bytes: usize,
     /// The operator's parameters, encoded.
     pub parameters: Vec<u8>,
-    /// Multiply-accumulates of the step.
-    pub macs: u64,
 }
 
 /// Steps over tensors, with constants; arena offsets are still open.
@@ -74,10 +72,9 @@ impl Program {
         inputs: Vec<u16>,
         outputs: Vec<u16>,
         parameters: &impl Serialize,
-        macs: u64,
     ) -> Result<()> {
         let parameters = postcard::to_allocvec(parameters)?;
-        self.steps.push(Step { kind, name: name.into(), inputs, outputs, scratch_bytes: 0, parameters, macs });
+        self.steps.push(Step { kind, name: name.into(), inputs, outputs, scratch_bytes: 0, parameters });
         Ok(())
     }
 }

@@ -33,5 +33,5 @@ pub use board::{Board, NAMES};
 pub use finetune::{FineTuneReport, FineTuned, Learning, Optimizer, Outcome, Samples, Settings};
 pub use image::Image;
 pub use log::LogLine;
-pub use machine::{Ended, Finished};
+pub use machine::{Ended, Finished, qemu_version};
 pub use run::Run;

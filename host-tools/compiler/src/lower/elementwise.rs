@@ -47,7 +47,7 @@ impl Lowering<'_> {
             mantissas: factors.map(|factor| factor.mantissa),
             exponents: factors.map(|factor| factor.exponent),
         };
-        self.step(node, kind, 2, &parameters, 0)
+        self.step(node, kind, 2, &parameters)
     }
 
     fn float_binary(&mut self, node: &Node, kind: OpKind, activation: Activation) -> Result<()> {
@@ -57,7 +57,7 @@ impl Lowering<'_> {
             mantissas: [0; 3],
             exponents: [0; 3],
         };
-        self.step(node, kind, 2, &parameters, 0)
+        self.step(node, kind, 2, &parameters)
     }
 
     fn broadcast(&self, node: &Node) -> Result<Broadcast> {
@@ -73,7 +73,7 @@ impl Lowering<'_> {
             ensure!(input.quantization == output.quantization, "{} has another scale than the output", input.name);
         }
         let axis = u8::try_from(axis)?;
-        self.step(node, OpKind::Concatenation, node.inputs.len(), &concatenation::Parameters { axis }, 0)
+        self.step(node, OpKind::Concatenation, node.inputs.len(), &concatenation::Parameters { axis })
     }
 
     pub(super) fn pad(&mut self, node: &Node, amounts: &[(usize, usize)]) -> Result<()> {
@@ -94,23 +94,23 @@ impl Lowering<'_> {
             let slot = 4 - amounts.len() + axis;
             (before[slot], after[slot]) = (u32::try_from(amount.0)?, u32::try_from(amount.1)?);
         }
-        self.step(node, OpKind::Pad, 1, &pad::Parameters { before, after, value: &value }, 0)
+        self.step(node, OpKind::Pad, 1, &pad::Parameters { before, after, value: &value })
     }
 
     pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::SoftmaxInt8, OpKind::SoftmaxFloat32)?;
         if kind == OpKind::SoftmaxFloat32 {
-            return self.step(node, kind, 1, &softmax::FloatParameters { beta }, 0);
+            return self.step(node, kind, 1, &softmax::FloatParameters { beta });
         }
         expect_scale(scale(self.output(node)?)?, 1.0 / 256.0, -128)?;
         let parameters = SoftmaxParameters::new(scale(self.input(node, 0)?)?.scale, beta);
-        self.step(node, kind, 1, &softmax::Parameters::from(parameters), 0)
+        self.step(node, kind, 1, &softmax::Parameters::from(parameters))
     }
 
     pub(super) fn logistic(&mut self, node: &Node) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::LookupInt8, OpKind::LogisticFloat32)?;
         if kind == OpKind::LogisticFloat32 {
-            return self.step(node, kind, 1, &(), 0);
+            return self.step(node, kind, 1, &());
         }
         expect_scale(scale(self.output(node)?)?, 1.0 / 256.0, -128)?;
         self.lookup(node, logistic_code)
@@ -119,7 +119,7 @@ impl Lowering<'_> {
     pub(super) fn tanh(&mut self, node: &Node) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::LookupInt8, OpKind::TanhFloat32)?;
         if kind == OpKind::TanhFloat32 {
-            return self.step(node, kind, 1, &(), 0);
+            return self.step(node, kind, 1, &());
         }
         expect_scale(scale(self.output(node)?)?, 1.0 / 128.0, 0)?;
         self.lookup(node, tanh_code)
@@ -129,13 +129,13 @@ impl Lowering<'_> {
         let Scale { scale, zero_point } = scale(self.input(node, 0)?)?;
         let table: Vec<u8> = (-128..=127).map(|code| function(code, scale, zero_point) as u8).collect();
         let table = self.program.constant(&table)?;
-        self.step(node, OpKind::LookupInt8, 1, &lookup::Parameters { table }, 0)
+        self.step(node, OpKind::LookupInt8, 1, &lookup::Parameters { table })
     }
 
     pub(super) fn clamp(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::Requantize, OpKind::ClampFloat32)?;
         if kind == OpKind::ClampFloat32 {
-            return self.step(node, kind, 1, &unary::ClampParameters { range: real_range(activation) }, 0);
+            return self.step(node, kind, 1, &unary::ClampParameters { range: real_range(activation) });
         }
         // The reference forms this quotient in f32.
         let (input, output) = (scale(self.input(node, 0)?)?, scale(self.output(node)?)?);
@@ -147,8 +147,8 @@ impl Lowering<'_> {
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.input(node, 0)?, self.output(node)?);
         match (input.data_type, output.data_type) {
-            (DataType::Float32, DataType::Int8) => self.step(node, OpKind::Quantize, 1, &(), 0),
-            (DataType::Int8, DataType::Float32) => self.step(node, OpKind::Dequantize, 1, &(), 0),
+            (DataType::Float32, DataType::Int8) => self.step(node, OpKind::Quantize, 1, &()),
+            (DataType::Int8, DataType::Float32) => self.step(node, OpKind::Dequantize, 1, &()),
             (DataType::Int8, DataType::Int8) => {
                 let factor = f64::from(scale(input)?.scale) / f64::from(scale(output)?.scale);
                 self.requantize(node, Multiplier::from_real(factor), [-128, 127])
@@ -159,7 +159,7 @@ impl Lowering<'_> {
 
     fn requantize(&mut self, node: &Node, factor: Multiplier, range: [i8; 2]) -> Result<()> {
         let Multiplier { mantissa, exponent } = factor;
-        self.step(node, OpKind::Requantize, 1, &quantize::Parameters { mantissa, exponent, range }, 0)
+        self.step(node, OpKind::Requantize, 1, &quantize::Parameters { mantissa, exponent, range })
     }
 }
 

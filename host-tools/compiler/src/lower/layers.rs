@@ -19,14 +19,13 @@ impl Lowering<'_> {
         let kind = self.by_type(node, 1, OpKind::Conv2dInt8, OpKind::Conv2dFloat32)?;
         let (weights, output) = (self.input(node, 1)?, self.output(node)?);
         let channels = weights.shape.first().copied().unwrap_or(0);
-        let macs = (output.elements() * weights.elements() / channels.max(1)) as u64;
         let (window, groups) = (window_parameters(window)?, u16::try_from(groups)?);
         if kind == OpKind::Conv2dInt8 {
             let layer = self.quantized_layer(node, channels, activation, exact_product)?;
-            self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer }, macs)
+            self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
         } else {
             let layer = self.float_layer(node, activation)?;
-            self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer }, macs)
+            self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
         }
     }
 
@@ -34,14 +33,13 @@ impl Lowering<'_> {
         let kind = self.by_type(node, 1, OpKind::DepthwiseConv2dInt8, OpKind::DepthwiseConv2dFloat32)?;
         let output = self.output(node)?;
         let channels = self.input(node, 1)?.shape.last().copied().unwrap_or(0);
-        let macs = (output.elements() * window.kernel[0] * window.kernel[1]) as u64;
         let window = window_parameters(window)?;
         if kind == OpKind::DepthwiseConv2dInt8 {
             let layer = self.quantized_layer(node, channels, activation, exact_product)?;
-            self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer }, macs)
+            self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer })
         } else {
             let layer = self.float_layer(node, activation)?;
-            self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer }, macs)
+            self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer })
         }
     }
 
@@ -49,17 +47,16 @@ impl Lowering<'_> {
         let kind = self.by_type(node, 1, OpKind::FullyConnectedInt8, OpKind::FullyConnectedFloat32)?;
         let weights = self.input(node, 1)?;
         let [channels, depth] = weights.shape[..] else { bail!("weights {:?} are not [out, in]", weights.shape) };
-        let macs = (self.output(node)?.elements() * depth) as u64;
         let depth = u32::try_from(depth)?;
         if kind == OpKind::FullyConnectedInt8 {
             // With one scale for all outputs the reference rounds the product of the scales to f32 first.
             let per_tensor = weights.quantization.as_ref().is_some_and(|quantization| quantization.scales.len() == 1);
             let product = if per_tensor { rounded_product } else { exact_product };
             let layer = self.quantized_layer(node, channels, activation, product)?;
-            self.step(node, kind, 1, &fully_connected::Parameters { depth, layer }, macs)
+            self.step(node, kind, 1, &fully_connected::Parameters { depth, layer })
         } else {
             let layer = self.float_layer(node, activation)?;
-            self.step(node, kind, 1, &fully_connected::Parameters { depth, layer }, macs)
+            self.step(node, kind, 1, &fully_connected::Parameters { depth, layer })
         }
     }
 
@@ -125,9 +122,9 @@ impl Lowering<'_> {
             let (input, output) = (self.input(node, 0)?, self.output(node)?);
             ensure!(input.quantization == output.quantization, "input and output have different scales");
             let range = code_range(activation, output)?;
-            self.step(node, kind, 1, &pool_2d::Parameters { window, range }, 0)
+            self.step(node, kind, 1, &pool_2d::Parameters { window, range })
         } else {
-            self.step(node, kind, 1, &pool_2d::Parameters { window, range: real_range(activation) }, 0)
+            self.step(node, kind, 1, &pool_2d::Parameters { window, range: real_range(activation) })
         }
     }
 
@@ -149,7 +146,7 @@ impl Lowering<'_> {
         } else {
             mean::Parameters { count, channels, mantissa: 0, exponent: 0 }
         };
-        self.step(node, kind, 1, &parameters, 0)
+        self.step(node, kind, 1, &parameters)
     }
 }
 

@@ -108,17 +108,10 @@ impl Lowering<'_> {
     }
 
     /// Adds a step that reads the first `inputs` inputs of the node.
-    fn step(
-        &mut self,
-        node: &Node,
-        kind: OpKind,
-        inputs: usize,
-        parameters: &impl serde::Serialize,
-        macs: u64,
-    ) -> Result<()> {
+    fn step(&mut self, node: &Node, kind: OpKind, inputs: usize, parameters: &impl serde::Serialize) -> Result<()> {
         let inputs = self.operands(&node.inputs[..inputs])?;
         let outputs = self.operands(&node.outputs)?;
-        self.program.step(kind, &node.name, inputs, outputs, parameters, macs)
+        self.program.step(kind, &node.name, inputs, outputs, parameters)
     }
 
     /// A node that moves nothing: its output is another view of its input's buffer.
@@ -127,7 +120,7 @@ impl Lowering<'_> {
         let output = self.output(node)?;
         ensure!(output.elements() == self.input(node, 0)?.elements(), "can't change the number of elements");
         let Some(buffer) = self.program.buffers[usize::from(input)] else {
-            return self.step(node, OpKind::Copy, 1, &(), 0);
+            return self.step(node, OpKind::Copy, 1, &());
         };
         let record = record(output)?;
         let index = self.program.tensor(record, Some(buffer))?;

@@ -1,0 +1,45 @@
+//! `cargo xtask`: the project's own commands. Light on purpose: it starts before anything else is built.
+
+mod demo;
+mod lint;
+mod process;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  demo    the whole story on a QEMU Cortex-M4F: train, quantize, export, run, fine-tune, power cut, report
+  test    every test: host, docs, firmware under QEMU
+  lint    formatting, clippy on host and thumb targets, rustdoc
+  setup   installs what demo and test need: Rust targets through rustup, QEMU through apt";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    match run(&command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str) -> Result<()> {
+    match command {
+        "demo" => demo::run(),
+        "test" => test::run(),
+        "lint" => lint::run(),
+        "setup" => setup::run(),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        "" => bail!("no command given\n\n{HELP}"),
+        other => bail!("no command {other}\n\n{HELP}"),
+    }
+}
