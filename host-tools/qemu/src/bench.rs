@@ -18,6 +18,8 @@ pub struct Bench {
     /// Each step of the model, counted in an inference of its own that an observer watches; the observer adds a few instructions
     /// to each step.
     pub steps: Vec<Cost>,
+    /// What the watched inference did before its first step.
+    pub before_steps: Cost,
     /// One whole inference without an observer, as a product runs it.
     pub total: Cost,
     /// Verifying the model and opening a session.
@@ -52,6 +54,7 @@ impl Board {
         let profile = Profile::parse(&rig.profile()?, self.has_cycle_model())?;
         Ok(Bench {
             steps: (0..report.steps as usize).map(|step| profile.bucket(bucket::FIRST_STEP + step)).collect(),
+            before_steps: profile.bucket(bucket::BEFORE_STEPS),
             total: profile.bucket(bucket::INFERENCE),
             setup: profile.bucket(bucket::SETUP),
             arena_bytes: report.arena_bytes,

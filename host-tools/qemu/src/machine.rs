@@ -1,7 +1,7 @@
 //! One run of a QEMU machine, from power on to power off.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read as _, Seek as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -37,6 +37,16 @@ pub struct Finished {
     pub ended: Ended,
     /// What the firmware logged.
     pub log: Vec<LogLine>,
+}
+
+/// What QEMU says its version is, such as `QEMU emulator version 7.2.22`.
+///
+/// # Errors
+/// When it is not installed; the error has the line that installs it.
+pub fn qemu_version() -> Result<String> {
+    let output = Command::new(QEMU).arg("--version").stdin(Stdio::null()).output().map_err(not_started)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    Ok(said.lines().next().unwrap_or_default().to_owned())
 }
 
 impl Board {
@@ -163,17 +173,19 @@ impl<'b> Rig<'b> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr);
-        qemu.spawn().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => anyhow!("{QEMU} is not installed; install it with: sudo apt-get install {QEMU}"),
-            _ => anyhow!(error).context(format!("{QEMU} does not start")),
-        })
+        qemu.spawn().map_err(not_started)
+    }
+}
+
+fn not_started(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::NotFound => anyhow!("{QEMU} is not installed; install it with: sudo apt-get install {QEMU}"),
+        _ => anyhow!(error).context(format!("{QEMU} does not start")),
     }
 }
 
 /// The end of the log, and QEMU's own complaints if it had any.
 fn last_words(log: &[LogLine], mut stderr: File) -> String {
-    use std::io::Seek as _;
-
     let mut said = String::new();
     for line in log.iter().skip(log.len().saturating_sub(10)) {
         said.push_str(&format!("\n  {line}"));

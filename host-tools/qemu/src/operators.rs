@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, anyhow};
 use nervelet::Model;
 use nervelet::ops::{self, OpKind, Operator};
+use nervelet_compiler::AlignedBytes;
 
 macro_rules! named {
     ($($module:ident::$name:ident,)*) => {
@@ -46,17 +47,8 @@ static NAMED: &[(&str, &Operator)] = named![
 
 /// The operators of a model file, each once, separated by spaces.
 pub(crate) fn of(model: &[u8]) -> Result<String> {
-    let words: Vec<u128> = model
-        .chunks(size_of::<u128>())
-        .map(|chunk| {
-            let mut word = [0; size_of::<u128>()];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u128::from_ne_bytes(word)
-        })
-        .collect();
-    let aligned: &[u8] = bytemuck::cast_slice(&words);
-    let model =
-        Model::from_bytes(&aligned[..model.len()]).map_err(|error| anyhow!("the model is not valid: {error}"))?;
+    let bytes = AlignedBytes::from(model);
+    let model = Model::from_bytes(&bytes).map_err(|error| anyhow!("the model is not valid: {error}"))?;
     let names = model.steps().map(|step| {
         let name = step.kind().and_then(name);
         name.with_context(|| format!("step `{}` is of kind {}, whose operator has no name here", step.name, step.kind))
