@@ -17,7 +17,7 @@ impl Lowering<'_> {
         activation: Activation,
     ) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::Conv2dInt8, OpKind::Conv2dFloat32)?;
-        let (weights, output) = (self.input(node, 1)?, self.output(node)?);
+        let weights = self.input(node, 1)?;
         let channels = weights.shape.first().copied().unwrap_or(0);
         let (window, groups) = (window_parameters(window)?, u16::try_from(groups)?);
         if kind == OpKind::Conv2dInt8 {
@@ -31,7 +31,6 @@ impl Lowering<'_> {
 
     pub(super) fn depthwise_conv_2d(&mut self, node: &Node, window: &Window, activation: Activation) -> Result<()> {
         let kind = self.by_type(node, 1, OpKind::DepthwiseConv2dInt8, OpKind::DepthwiseConv2dFloat32)?;
-        let output = self.output(node)?;
         let channels = self.input(node, 1)?.shape.last().copied().unwrap_or(0);
         let window = window_parameters(window)?;
         if kind == OpKind::DepthwiseConv2dInt8 {
