@@ -30,8 +30,8 @@ const MACHINES: [Machine; NAMES.len()] = [
     Machine { name: NAMES[5], machine: "mps3-an547", target: "thumbv8m.main-none-eabihf" },
 ];
 
-/// Longest run of a firmware unless [`Board::with_timeout`] says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest time without progress unless [`Board::with_timeout`] says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 type Listener = Arc<dyn Fn(&LogLine) + Send + Sync>;
 
@@ -65,7 +65,7 @@ impl Board {
         Ok(Self { machine, directory, timeout: TIMEOUT, listener: None })
     }
 
-    /// Gives up a run after this long.
+    /// Gives up a run that makes no progress for this long: no output is written, the firmware does not end. The default is two minutes.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -131,12 +131,12 @@ impl Board {
 fn boards_directory() -> PathBuf {
     match std::env::var_os("NERVELET_BOARDS") {
         Some(directory) => directory.into(),
-        None => sources().join("boards"),
+        // host-tools/qemu -> the root of the sources.
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards"),
     }
 }
 
-/// Root of the source tree this package was compiled from.
+/// Root of the source tree that the boards belong to.
 pub(crate) fn sources() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.ancestors().nth(2).unwrap_or(package).to_owned()
+    boards_directory().join("..")
 }

@@ -101,7 +101,7 @@ impl Instruction {
             plain(7)
         } else if is(&["tbb", "tbh"]) {
             plain(4)
-        } else if is(&["bx"]) || is(&["bl"]) && !matches!(name, "bls" | "blt" | "ble") {
+        } else if is(&["bx"]) || is(&["bl"]) && !matches!(name, "blo" | "bls" | "blt" | "ble") {
             plain(3)
         } else if is(&["v"]) {
             let cycles = match () {
@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn only_conditional_branches_cost_more_when_taken() {
-        for (text, expected) in [("bne #0x10", 2), ("b.w #0x10", 2), ("cbnz r0, #8", 2), ("bl #0x10", 0), ("bx lr", 0)]
+        for (text, expected) in
+            [("bne #0x10", 2), ("b.w #0x10", 2), ("blo #0x10", 2), ("cbnz r0, #8", 2), ("bl #0x10", 0), ("bx lr", 0)]
         {
             assert_eq!(jump(&[&Instruction::parse(text)]), expected, "{text}");
         }

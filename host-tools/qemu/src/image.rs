@@ -64,16 +64,30 @@ impl Image {
     /// # Errors
     /// When the debug information can't be read.
     pub fn library_text_bytes(&self) -> Result<u64> {
+        Ok(self.library_functions()?.iter().map(|(_, bytes)| bytes).sum())
+    }
+
+    /// The functions that [`Image::library_text_bytes`] adds up, largest first, each with its bytes of the library's code.
+    ///
+    /// # Errors
+    /// When the debug information can't be read.
+    pub fn library_functions(&self) -> Result<Vec<(&str, u64)>> {
         let mut functions: Vec<_> = self.symbols.iter().filter(|symbol| symbol.is_code && symbol.size > 0).collect();
         // The linker folds equal functions: their names share one address and count once, for the library if it is one of them.
         functions.sort_by_key(|symbol| (symbol.start(), !is_library(&symbol.name)));
         functions.dedup_by_key(|symbol| symbol.start());
         let inlined = InlinedCode::read(&self.bytes)?;
-        let bytes = functions.iter().map(|symbol| match is_library(&symbol.name) {
-            true => Ok(symbol.size),
-            false => inlined.library_bytes(symbol.start()..symbol.start() + symbol.size),
+        let bytes = functions.iter().map(|symbol| {
+            let bytes = match is_library(&symbol.name) {
+                true => symbol.size,
+                false => inlined.library_bytes(symbol.start()..symbol.start() + symbol.size)?,
+            };
+            Ok((&*symbol.name, bytes))
         });
-        bytes.sum()
+        let mut bytes = bytes.collect::<Result<Vec<_>>>()?;
+        bytes.retain(|(_, bytes)| *bytes > 0);
+        bytes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        Ok(bytes)
     }
 
     /// Address and size of a symbol, without the Thumb bit.

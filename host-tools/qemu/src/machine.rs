@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nervelet_board_protocol::{Job, exit, file};
@@ -20,6 +21,8 @@ const QEMU: &str = "qemu-system-arm";
 const FIRMWARE: &str = "firmware.elf";
 const MODEL: &str = "model.bin";
 const PROFILE: &str = "profile.txt";
+/// How often to look whether a firmware makes progress.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How a run ended, when it ended by itself and not in an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -139,7 +142,7 @@ impl<'b> Rig<'b> {
                 });
                 decoded.map(|()| lines)
             });
-            let status = qemu.wait_timeout(self.board.timeout());
+            let status = self.watch(&mut qemu);
             if !matches!(status, Ok(Some(_))) {
                 // It may have ended meanwhile; either way it is gone after this, and its pipe closed.
                 let _ = qemu.kill();
@@ -149,7 +152,7 @@ impl<'b> Rig<'b> {
         });
         let log = log.map_err(|_| anyhow!("the log's reader panicked"))??;
         let what = match status.context("can't wait for QEMU")? {
-            None => format!("did not end within {} s and was stopped", self.board.timeout().as_secs()),
+            None => format!("made no progress for {:?} and was stopped", self.board.timeout()),
             Some(status) => match status.code() {
                 Some(exit::SUCCESS) => return Ok(Finished { ended: Ended::Done, log }),
                 Some(exit::POWER_CUT) => return Ok(Finished { ended: Ended::PowerCut, log }),
@@ -162,6 +165,29 @@ impl<'b> Rig<'b> {
         };
         let said = last_words(&log, stderr);
         bail!("the firmware on {} {what}{said}", self.board.name())
+    }
+
+    /// Waits until QEMU ends; `None` when it makes no progress for too long.
+    fn watch(&self, qemu: &mut Child) -> io::Result<Option<ExitStatus>> {
+        let (mut written, mut since) = (self.written(), Instant::now());
+        loop {
+            let patience = self.board.timeout().saturating_sub(since.elapsed());
+            if let Some(status) = qemu.wait_timeout(patience.min(LOOK_EVERY))? {
+                return Ok(Some(status));
+            }
+            let now = self.written();
+            if now != written {
+                (written, since) = (now, Instant::now());
+            } else if since.elapsed() >= self.board.timeout() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Bytes of output that the firmware has written so far.
+    fn written(&self) -> u64 {
+        let length = |name| fs::metadata(self.directory.path().join(name)).map_or(0, |metadata| metadata.len());
+        [file::OUTPUTS, file::PREDICTIONS].into_iter().map(length).sum()
     }
 
     fn start(&self, stderr: File) -> Result<Child> {

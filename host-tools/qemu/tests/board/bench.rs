@@ -17,7 +17,6 @@ fn steps_add_up_to_the_inference() {
     let verified = Model::from_bytes(&model.bytes).unwrap();
     assert_eq!(bench.steps.len(), verified.steps().count());
     let sum = bench.before_steps.instructions + bench.steps.iter().map(|step| step.instructions).sum::<u64>();
-    println!("{bench:?}");
     let (total, watched) = (bench.total.instructions, bench.steps.len() as u64 * 40);
     assert!(sum <= total + watched && sum + watched >= total, "steps {sum}, inference {total}");
     for (cost, step) in bench.steps.iter().zip(verified.steps()) {

@@ -67,9 +67,9 @@ fn window(side: usize, kernel: usize, stride: usize) -> Window {
 pub(crate) fn image(random: &mut Pcg32, class: usize) -> Vec<f32> {
     let noise = reals(random, SIDE * SIDE, 0.4);
     let pixel = |at: usize| match class {
-        0 => (at / SIDE / 2) % 2 == 0,
-        1 => (at % SIDE / 2) % 2 == 0,
-        2 => (at / SIDE + at % SIDE) % 2 == 0,
+        0 => (at / SIDE / 2).is_multiple_of(2),
+        1 => (at % SIDE / 2).is_multiple_of(2),
+        2 => (at / SIDE + at % SIDE).is_multiple_of(2),
         _ => true,
     };
     noise.iter().enumerate().map(|(at, noise)| noise + f32::from(u8::from(pixel(at)))).collect()
