@@ -1,0 +1,175 @@
+//! The graph under construction: which tensors of the file exist in it already.
+
+use anyhow::{Context, Result, bail, ensure};
+use nervelet::ops::DataType;
+use nervelet_compiler::Graph;
+use nervelet_compiler::graph::{Activation, Node, Op, Tensor, TensorId};
+
+use super::constants;
+use super::file::{File, Operator, Tensor as FileTensor};
+
+/// The most bytes of constants that one graph may hold, however often operators share a buffer.
+const MOST_CONSTANT_BYTES: usize = 1 << 28;
+
+/// A graph under construction.
+#[derive(Debug)]
+pub(super) struct Import<'f, 'b> {
+    file: &'f File<'b>,
+    graph: Graph,
+    /// The graph tensor that each tensor of the file became.
+    known: Vec<Option<TensorId>>,
+    constant_bytes: usize,
+}
+
+impl<'f, 'b> Import<'f, 'b> {
+    /// A graph with the inputs of the file.
+    pub(super) fn new(file: &'f File<'b>) -> Result<Self> {
+        let name = if file.description.is_empty() { "model" } else { &file.description };
+        let graph = Graph { name: name.chars().take(64).collect(), ..Graph::default() };
+        let count = file.tensor_count();
+        let mut import = Self { file, graph, known: vec![None; count], constant_bytes: 0 };
+        for input in &file.inputs {
+            let tensor = file.tensor(*input)?;
+            ensure!(tensor.constant.is_none(), "input \"{}\" is a constant: the file is damaged", tensor.name);
+            ensure!(import.known[*input].is_none(), "input \"{}\" is named twice: the file is damaged", tensor.name);
+            let id = import.add(*input, tensor);
+            import.graph.inputs.push(id);
+            import.graph.normalization.push(None);
+        }
+        Ok(import)
+    }
+
+    /// The graph with the outputs of the file.
+    pub(super) fn finish(mut self) -> Result<Graph> {
+        ensure!(!self.file.outputs.is_empty(), "the model has no output");
+        for output in &self.file.outputs {
+            let id = self.known[*output];
+            let id = id.with_context(|| format!("no operator writes tensor {output}, an output of the model"))?;
+            ensure!(!self.graph.inputs.contains(&id), "tensor {output} is both input and output of the model");
+            ensure!(self.graph.tensor(id).data.is_none(), "tensor {output}, an output of the model, is a constant");
+            self.graph.outputs.push(id);
+        }
+        Ok(self.graph)
+    }
+
+    /// A tensor as the file describes it.
+    pub(super) fn tensor(&self, index: usize) -> Result<FileTensor<'b>> {
+        self.file.tensor(index)
+    }
+
+    /// The tensor of a required input of an operator.
+    pub(super) fn input(&self, operator: &Operator<'_>, position: usize) -> Result<FileTensor<'b>> {
+        self.tensor(operator.input(position)?)
+    }
+
+    /// A tensor of the graph.
+    pub(super) fn graph_tensor(&self, id: TensorId) -> &Tensor {
+        self.graph.tensor(id)
+    }
+
+    /// The graph tensor of an operand: what an earlier operator wrote, an input of the model or a constant.
+    pub(super) fn value(&mut self, index: usize) -> Result<TensorId> {
+        if let Some(id) = self.known[index] {
+            return Ok(id);
+        }
+        let tensor = self.tensor(index)?;
+        let place = format!("tensor {index} \"{}\"", tensor.name);
+        ensure!(tensor.constant.is_some(), "reads {place}, which no operator before it writes: the file is damaged");
+        let id = self.constant(&tensor, tensor.shape.clone()).context(place)?;
+        self.known[index] = Some(id);
+        Ok(id)
+    }
+
+    /// Adds the constant behind a tensor in a shape of as many elements.
+    pub(super) fn constant(&mut self, tensor: &FileTensor<'b>, shape: Vec<usize>) -> Result<TensorId> {
+        let data = constants::data(tensor)?;
+        self.constant_bytes += data.len() * data.data_type().bytes();
+        ensure!(self.constant_bytes <= MOST_CONSTANT_BYTES, "the constants take more than {MOST_CONSTANT_BYTES} bytes");
+        Ok(self.graph.add_tensor(Tensor {
+            name: layer_name(&tensor.name).unwrap_or_default(),
+            shape,
+            data_type: tensor.data_type,
+            quantization: tensor.quantization.clone(),
+            data: Some(data),
+        }))
+    }
+
+    /// Changes a constant that was just added.
+    pub(super) fn graph_tensor_mut(&mut self, id: TensorId) -> &mut Tensor {
+        self.graph.tensor_mut(id)
+    }
+
+    /// The graph tensor that an operator writes at a position; fails unless the file gives it the shape computed.
+    pub(super) fn output(&mut self, operator: &Operator<'_>, position: usize, shape: &[usize]) -> Result<TensorId> {
+        let index = *operator.outputs.get(position).with_context(|| format!("has no output {position}"))?;
+        let tensor = self.tensor(index)?;
+        let place = format!("tensor {index} \"{}\"", tensor.name);
+        ensure!(self.known[index].is_none(), "writes {place}, which is written already: the file is damaged");
+        ensure!(tensor.constant.is_none(), "writes {place}, a constant: the file is damaged");
+        ensure!(!tensor.is_variable, "writes {place}, a state: the file is damaged");
+        ensure!(
+            tensor.shape == shape,
+            "makes a shape of {shape:?}, but {place} has {:?}: convert again with fixed shapes",
+            tensor.shape
+        );
+        Ok(self.add(index, tensor))
+    }
+
+    /// A tensor between two nodes of one operator, with the type and quantization of another.
+    pub(super) fn inner(&mut self, like: TensorId, shape: Vec<usize>) -> TensorId {
+        let tensor = Tensor { shape, data: None, ..self.graph.tensor(like).clone() };
+        self.graph.add_tensor(tensor)
+    }
+
+    /// Adds a node.
+    pub(super) fn node(&mut self, operator: &Operator<'_>, op: Op, inputs: Vec<TensorId>, output: TensorId) {
+        let written = operator.outputs.first().and_then(|index| self.tensor(*index).ok());
+        let name = written.and_then(|tensor| layer_name(&tensor.name));
+        let name = name.unwrap_or_else(|| format!("{}_{}", op.name(), operator.index));
+        self.graph.nodes.push(Node { name, op, inputs, outputs: vec![output] });
+    }
+
+    fn add(&mut self, index: usize, tensor: FileTensor<'b>) -> TensorId {
+        let name = self.file.signature.iter().find(|(port, _)| *port == index).map(|(_, name)| name.clone());
+        let name = name.unwrap_or_else(|| port_name(&tensor.name));
+        let FileTensor { shape, data_type, quantization, .. } = tensor;
+        let id = self.graph.add_tensor(Tensor { name, shape, data_type, quantization, data: None });
+        self.known[index] = Some(id);
+        id
+    }
+}
+
+/// The name that people gave to the layer behind a tensor: the last but one part of the first path of its name.
+fn layer_name(tensor: &str) -> Option<String> {
+    let path = tensor.split(';').next().unwrap_or_default();
+    let mut parts = path.rsplit('/');
+    parts.next();
+    parts.next().filter(|part| !part.is_empty()).map(|part| part.chars().take(40).collect())
+}
+
+/// The name of an input or output without what the converter adds.
+fn port_name(tensor: &str) -> String {
+    let name = tensor.strip_prefix("serving_default_").unwrap_or(tensor);
+    let name = name.split(';').next().unwrap_or_default();
+    name.strip_suffix(":0").unwrap_or(name).chars().take(64).collect()
+}
+
+/// The fused activation with a number.
+pub(super) fn activation(number: i8) -> Result<Activation> {
+    Ok(match number {
+        0 => Activation::None,
+        1 => Activation::Relu,
+        2 => Activation::ReluN1To1,
+        3 => Activation::Relu6,
+        4 => bail!("a fused tanh is not taken: use a tanh layer of its own"),
+        5 => bail!("a fused sign is not taken"),
+        _ => bail!("has activation {number}, which does not exist: the file is damaged"),
+    })
+}
+
+/// Fails unless a tensor has the element type.
+pub(super) fn expect_type(tensor: &FileTensor<'_>, data_type: DataType) -> Result<()> {
+    let found = tensor.data_type;
+    ensure!(found == data_type, "\"{}\" holds {found:?} where {data_type:?} belongs", tensor.name);
+    Ok(())
+}
