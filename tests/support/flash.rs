@@ -69,6 +69,8 @@ pub(crate) struct NorMock<const READ: usize, const WRITE: usize, const ERASE: us
     powered: bool,
     /// Points passed so far.
     pub(crate) points: u64,
+    /// Which of them were erases.
+    pub(crate) erases: Vec<u64>,
     random: Pcg32,
 }
 
@@ -82,7 +84,16 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> NorMock<READ, WR
         assert!(bytes.len().is_multiple_of(ERASE));
         let written: Vec<bool> = bytes.chunks(WRITE).map(|word| word.iter().any(|byte| *byte != 0xff)).collect();
         let unreadable = vec![false; written.len()];
-        Self { bytes, written, unreadable, cut: None, powered: true, points: 0, random: Pcg32::new(0) }
+        Self {
+            bytes,
+            written,
+            unreadable,
+            cut: None,
+            powered: true,
+            points: 0,
+            erases: Vec::new(),
+            random: Pcg32::new(0),
+        }
     }
 
     /// The power goes at the `point`-th point from now.
@@ -139,8 +150,10 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> NorMock<READ, WR
 
     /// Leaves the block at `start` as the power went while it was erased.
     fn tear_block(&mut self, start: usize, tear: Tear) {
-        let boundary = start + self.random.below(ERASE as u32 + 1) as usize;
         let end = start + ERASE;
+        // Somewhere in what the block holds: tearing only its erased rest would be no test.
+        let held = self.bytes[start..end].iter().rposition(|byte| *byte != 0xff).map_or(0, |last| last + 1);
+        let boundary = start + self.random.below(held as u32 + 1) as usize;
         match tear {
             Tear::Before => {}
             Tear::Partly => {
@@ -200,6 +213,7 @@ impl<const READ: usize, const WRITE: usize, const ERASE: usize> NorFlash for Nor
         self.powered()?;
         check_erase(self, from, to).map_err(MockError::Rule)?;
         for start in (from as usize..to as usize).step_by(ERASE) {
+            self.erases.push(self.points);
             if let Some(tear) = self.point() {
                 self.tear_block(start, tear);
                 return Err(MockError::PowerLost);
