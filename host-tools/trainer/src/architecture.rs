@@ -1,0 +1,454 @@
+//! A recipe's layers with every shape worked out: what the trained network, the exported graph and the report share.
+
+use std::fmt;
+
+use anyhow::Result;
+
+use crate::dataset::Facts;
+use crate::recipe::{Extent, LayerSpec, Loss, Padding, Recipe};
+
+/// The shape of one example between two layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Height, width, channels. A sequence has height 1.
+    Map([usize; 3]),
+    /// So many values.
+    Vector(usize),
+}
+
+/// What a layer computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operation {
+    /// Each filter sees all channels.
+    Convolution {
+        /// Output channels.
+        filters: usize,
+        /// Where it slides.
+        window: Window,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Each filter sees one channel; output channel `channel * multiplier + j`.
+    Depthwise {
+        /// Outputs of each channel.
+        multiplier: usize,
+        /// Where it slides.
+        window: Window,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Per channel.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f64,
+        /// Share of the running statistics that each batch replaces.
+        momentum: f64,
+    },
+    /// A function of each value.
+    Activation(Activation),
+    /// Largest value under the window.
+    MaxPool(Window),
+    /// Mean under the window, padding not counted.
+    AveragePool(Window),
+    /// Mean of each channel.
+    GlobalAveragePool,
+    /// Map to vector in the order height, width, channel.
+    Flatten,
+    /// Fully connected.
+    Dense {
+        /// Outputs.
+        units: usize,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Zeroes values in training.
+    Dropout {
+        /// Share that is zeroed.
+        rate: f64,
+    },
+    /// Appends the side branch's output.
+    Concatenate,
+}
+
+/// Functions of each value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e^-x).
+    Sigmoid,
+}
+
+/// A sliding window; rows first, then columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Extent.
+    pub kernel: [usize; 2],
+    /// Step.
+    pub stride: [usize; 2],
+    /// Elements added before and after rows, before and after columns.
+    pub padding: [(usize, usize); 2],
+}
+
+/// One layer with its shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Unique among the layers: place and kind in the recipe.
+    pub name: String,
+    /// What it computes.
+    pub operation: Operation,
+    /// What comes in.
+    pub input: Shape,
+    /// What goes out.
+    pub output: Shape,
+}
+
+/// A network on paper.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    /// The example's height, width and channels.
+    pub input: [usize; 3],
+    /// From the input to the output (logits, or the reconstruction).
+    pub layers: Vec<Layer>,
+    /// Values of the side input and the layers it passes; absent without one.
+    pub side: Option<(usize, Vec<Layer>)>,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Map([1, time, channels]) => write!(formatter, "{time} × {channels}"),
+            Self::Map([height, width, channels]) => write!(formatter, "{height} × {width} × {channels}"),
+            Self::Vector(length) => write!(formatter, "{length}"),
+        }
+    }
+}
+
+impl Shape {
+    /// The number of values.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Map(sizes) => sizes.iter().product(),
+            Self::Vector(length) => length,
+        }
+    }
+
+    /// Whether it has no value.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Extent of the innermost axis.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Map([_, _, channels]) => channels,
+            Self::Vector(length) => length,
+        }
+    }
+}
+
+impl Window {
+    fn new(input: [usize; 2], kernel: [usize; 2], stride: [usize; 2], padding: Padding) -> Self {
+        let pad = |axis: usize| match padding {
+            Padding::Valid => (0, 0),
+            Padding::Same => {
+                let reach = (input[axis].div_ceil(stride[axis]) - 1) * stride[axis] + kernel[axis];
+                let total = reach.saturating_sub(input[axis]);
+                (total / 2, total - total / 2)
+            }
+        };
+        Self { kernel, stride, padding: [pad(0), pad(1)] }
+    }
+
+    /// Rows and columns that come out, or `None` where the kernel does not fit.
+    pub fn output(&self, input: [usize; 2]) -> Option<[usize; 2]> {
+        let axis = |axis: usize| {
+            let (before, after) = self.padding[axis];
+            Some((input[axis] + before + after).checked_sub(self.kernel[axis])? / self.stride[axis] + 1)
+        };
+        Some([axis(0)?, axis(1)?])
+    }
+}
+
+impl Operation {
+    /// The number of trained parameters for an input shape.
+    pub fn parameters(&self, input: Shape) -> usize {
+        match *self {
+            Self::Convolution { filters, window, bias } => {
+                filters * (window.kernel.iter().product::<usize>() * input.channels() + usize::from(bias))
+            }
+            Self::Depthwise { multiplier, window, bias } => {
+                input.channels() * multiplier * (window.kernel.iter().product::<usize>() + usize::from(bias))
+            }
+            Self::BatchNorm { .. } => 2 * input.channels(),
+            Self::Dense { units, bias } => units * (input.len() + usize::from(bias)),
+            _ => 0,
+        }
+    }
+
+    /// Multiplications with a weight for one example.
+    pub fn multiply_accumulates(&self, input: Shape, output: Shape) -> usize {
+        match *self {
+            Self::Convolution { window, .. } => {
+                output.len() * window.kernel.iter().product::<usize>() * input.channels()
+            }
+            Self::Depthwise { window, .. } => output.len() * window.kernel.iter().product::<usize>(),
+            Self::Dense { units, .. } => units * input.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Architecture {
+    /// Works out the shapes of a recipe's network on a dataset.
+    ///
+    /// # Errors
+    /// Which layer, what came in, what it needs; or what the last layer must give.
+    pub fn plan(recipe: &Recipe, dataset: &Facts) -> Result<Self> {
+        let source = &recipe.source;
+        let outputs = match recipe.training.loss {
+            Loss::CrossEntropy => dataset.classes.len(),
+            Loss::Mse => dataset.example_len(),
+        };
+        let side = match (&recipe.input.side, &dataset.side) {
+            (Some(spec), &Some((_, width))) => {
+                let mut branch = Plan::new("side", Shape::Vector(width), outputs, None);
+                for (index, layer) in spec.layers.iter().enumerate() {
+                    branch.add(index, layer, false).map_err(|message| {
+                        source
+                            .error(&["input", "side", "layers"], format!("layer {index} ({}): {message}", layer.kind()))
+                    })?;
+                }
+                Some((width, branch))
+            }
+            _ => None,
+        };
+        let side_values = side.as_ref().map(|(_, branch)| branch.shape.len());
+        let mut plan = Plan::new("layer", Shape::Map(dataset.shape), outputs, side_values);
+        for (index, layer) in recipe.layers.iter().enumerate() {
+            let last = index + 1 == recipe.layers.len();
+            plan.add(index, layer, last).map_err(|message| source.layer_error(index, layer.kind(), &message))?;
+        }
+        if plan.side_values.is_some() {
+            return Err(source.error(&["input", "side"], "no layer of kind concatenate takes the side input".into()));
+        }
+        if plan.shape != Shape::Vector(outputs) {
+            let wanted = match recipe.training.loss {
+                Loss::CrossEntropy => format!("one value for each of the {outputs} classes"),
+                Loss::Mse => format!("the {outputs} values of the input again"),
+            };
+            let message = format!("the last layer gives {}, but must give {wanted}", plan.shape);
+            return Err(source.error(&["layers"], message));
+        }
+        if !plan.layers.iter().any(|layer| matches!(layer.operation, Operation::Dense { .. })) {
+            return Err(source.error(&["layers"], "there is no dense layer".into()));
+        }
+        Ok(Self { input: dataset.shape, layers: plan.layers, side: side.map(|(width, branch)| (width, branch.layers)) })
+    }
+
+    /// The layers of the side branch; none without one.
+    pub fn side_layers(&self) -> &[Layer] {
+        self.side.as_ref().map_or(&[], |(_, layers)| layers)
+    }
+
+    /// Trained parameters.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().chain(self.side_layers()).map(|layer| layer.operation.parameters(layer.input)).sum()
+    }
+
+    /// Multiplications with a weight for one example.
+    pub fn multiply_accumulates(&self) -> usize {
+        let count = |layer: &Layer| layer.operation.multiply_accumulates(layer.input, layer.output);
+        self.layers.iter().chain(self.side_layers()).map(count).sum()
+    }
+
+    /// What the last dense layer, the head that a device trains, takes.
+    pub fn head_features(&self) -> usize {
+        let head = self.layers.iter().rev().find(|layer| matches!(layer.operation, Operation::Dense { .. }));
+        head.map_or(0, |layer| layer.input.len())
+    }
+}
+
+/// A branch while it grows.
+struct Plan {
+    prefix: &'static str,
+    shape: Shape,
+    outputs: usize,
+    side_values: Option<usize>,
+    layers: Vec<Layer>,
+}
+
+impl Plan {
+    fn new(prefix: &'static str, shape: Shape, outputs: usize, side_values: Option<usize>) -> Self {
+        Self { prefix, shape, outputs, side_values, layers: Vec::new() }
+    }
+
+    fn add(&mut self, index: usize, spec: &LayerSpec, last: bool) -> Result<(), String> {
+        let window = |input: Shape, kernel: Extent, stride: Extent, padding: Padding| match input {
+            Shape::Map([height, width, _]) => {
+                Ok(Window::new([height, width], kernel.over(height), stride.over(height), padding))
+            }
+            Shape::Vector(length) => Err(format!("needs a map, but {length} values come in")),
+        };
+        let along_time = |size: usize| Extent::Each([1, size]);
+        let input = self.shape;
+        let name = format!("{}{index}.{}", self.prefix, spec.kind());
+        match *spec {
+            LayerSpec::Conv1d { filters, kernel, stride, padding, bias } => {
+                self.sequence()?;
+                let window = window(input, along_time(kernel), along_time(stride), padding)?;
+                self.push(name, Operation::Convolution { filters, window, bias })
+            }
+            LayerSpec::Conv2d { filters, kernel, stride, padding, bias } => {
+                let window = window(input, kernel, stride, padding)?;
+                self.push(name, Operation::Convolution { filters, window, bias })
+            }
+            LayerSpec::DepthwiseConv1d { kernel, stride, multiplier, padding, bias } => {
+                self.sequence()?;
+                let window = window(input, along_time(kernel), along_time(stride), padding)?;
+                self.push(name, Operation::Depthwise { multiplier, window, bias })
+            }
+            LayerSpec::DepthwiseConv2d { kernel, stride, multiplier, padding, bias } => {
+                let window = window(input, kernel, stride, padding)?;
+                self.push(name, Operation::Depthwise { multiplier, window, bias })
+            }
+            LayerSpec::SeparableConv1d { filters, kernel, stride, padding, bias } => {
+                self.sequence()?;
+                let window = window(input, along_time(kernel), along_time(stride), padding)?;
+                self.separable(name, filters, window, bias)
+            }
+            LayerSpec::SeparableConv2d { filters, kernel, stride, padding, bias } => {
+                let window = window(input, kernel, stride, padding)?;
+                self.separable(name, filters, window, bias)
+            }
+            LayerSpec::BatchNorm { epsilon, momentum } => self.push(name, Operation::BatchNorm { epsilon, momentum }),
+            LayerSpec::Relu => self.push(name, Operation::Activation(Activation::Relu)),
+            LayerSpec::Relu6 => self.push(name, Operation::Activation(Activation::Relu6)),
+            LayerSpec::Tanh => self.push(name, Operation::Activation(Activation::Tanh)),
+            LayerSpec::Sigmoid => self.push(name, Operation::Activation(Activation::Sigmoid)),
+            LayerSpec::MaxPool { size, stride, padding } => {
+                let window = window(input, size, stride.unwrap_or(size), padding)?;
+                self.push(name, Operation::MaxPool(window))
+            }
+            LayerSpec::AveragePool { size, stride, padding } => {
+                let window = window(input, size, stride.unwrap_or(size), padding)?;
+                self.push(name, Operation::AveragePool(window))
+            }
+            LayerSpec::GlobalAveragePool => self.push(name, Operation::GlobalAveragePool),
+            LayerSpec::Flatten => self.push(name, Operation::Flatten),
+            LayerSpec::Dense { units, bias } => {
+                let units = match units {
+                    Some(units) => units,
+                    None if last => self.outputs,
+                    None => return Err("units can only be left out in the last layer".into()),
+                };
+                self.push(name, Operation::Dense { units, bias })
+            }
+            LayerSpec::Dropout { rate } => self.push(name, Operation::Dropout { rate }),
+            LayerSpec::Concatenate => self.push(name, Operation::Concatenate),
+        }
+    }
+
+    /// A one-dimensional kernel needs a sequence.
+    fn sequence(&self) -> Result<(), String> {
+        match self.shape {
+            Shape::Map([1, ..]) => Ok(()),
+            Shape::Map(shape) => Err(format!("needs a sequence [time, channels], but a map {shape:?} comes in")),
+            Shape::Vector(length) => Err(format!("needs a sequence [time, channels], but {length} values come in")),
+        }
+    }
+
+    fn separable(&mut self, name: String, filters: usize, window: Window, bias: bool) -> Result<(), String> {
+        self.push(format!("{name}.depthwise"), Operation::Depthwise { multiplier: 1, window, bias: false })?;
+        let pointwise = Window { kernel: [1, 1], stride: [1, 1], padding: [(0, 0); 2] };
+        self.push(format!("{name}.pointwise"), Operation::Convolution { filters, window: pointwise, bias })
+    }
+
+    fn push(&mut self, name: String, operation: Operation) -> Result<(), String> {
+        let input = self.shape;
+        let output = match (operation, input) {
+            (Operation::Convolution { filters, window, .. }, Shape::Map(map)) => slide(map, &window, filters)?,
+            (Operation::Depthwise { multiplier, window, .. }, Shape::Map(map)) => {
+                slide(map, &window, map[2] * multiplier)?
+            }
+            (Operation::MaxPool(window) | Operation::AveragePool(window), Shape::Map(map)) => {
+                slide(map, &window, map[2])?
+            }
+            (Operation::GlobalAveragePool, Shape::Map([_, _, channels])) => Shape::Vector(channels),
+            (Operation::Flatten, shape) => Shape::Vector(shape.len()),
+            (Operation::Dense { units, .. }, Shape::Vector(_)) => Shape::Vector(units),
+            (Operation::Dense { .. }, Shape::Map(_)) => {
+                return Err(format!(
+                    "needs a vector, but a map {input} comes in: put flatten or global_average_pool before it"
+                ));
+            }
+            (Operation::Concatenate, Shape::Vector(length)) => match self.side_values.take() {
+                Some(side) => Shape::Vector(length + side),
+                None => return Err("there is no side input (input.side), or it was already taken".into()),
+            },
+            (Operation::BatchNorm { .. } | Operation::Activation(_) | Operation::Dropout { .. }, shape) => shape,
+            (_, shape) => return Err(format!("can't take what comes in: {shape}")),
+        };
+        self.layers.push(Layer { name, operation, input, output });
+        self.shape = output;
+        Ok(())
+    }
+}
+
+fn slide([height, width, _]: [usize; 3], window: &Window, channels: usize) -> Result<Shape, String> {
+    let [rows, columns] = window
+        .output([height, width])
+        .ok_or_else(|| format!("a kernel of {:?} does not fit into {height} × {width}", window.kernel))?;
+    Ok(Shape::Map([rows, columns, channels]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const HEAD: &str = "[dataset]\nkind = \"gestures\"\ntrain_users = 1\nval_users = 1\ntest_users = 1\nrepetitions = 2\nadapt_repetitions = 1\n";
+
+    fn plan(layers: &str) -> Result<Architecture> {
+        let recipe = Recipe::parse(Path::new("demo.toml"), &format!("{HEAD}{layers}"))?;
+        Architecture::plan(&recipe, &crate::dataset::Dataset::load(&recipe, None)?.facts())
+    }
+
+    fn layer(kind: &str, rest: &str) -> String {
+        format!("[[layers]]\nkind = \"{kind}\"\n{rest}\n")
+    }
+
+    #[test]
+    fn shapes_follow_the_layers() {
+        let layers = layer("conv1d", "filters = 12\nkernel = 5\nstride = 2")
+            + &layer("separable_conv1d", "filters = 16\nkernel = 3\npadding = \"valid\"")
+            + &layer("max_pool", "size = 2")
+            + &layer("global_average_pool", "")
+            + &layer("dense", "");
+        let architecture = plan(&layers).unwrap();
+        let shapes: Vec<String> = architecture.layers.iter().map(|layer| layer.output.to_string()).collect();
+        assert_eq!(shapes, ["40 × 12", "38 × 12", "38 × 16", "19 × 16", "16", "8"]);
+        let parameters = 12 * (5 * 6 + 1) + 12 * 3 + 16 * (12 + 1) + 8 * (16 + 1);
+        assert_eq!(architecture.parameters(), parameters);
+        assert_eq!(architecture.head_features(), 16);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_is_named_with_what_came_in() {
+        for (layers, wanted) in [
+            (layer("dense", ""), "demo.toml:8: layer 0 (dense): needs a vector, but a map 80 × 6 comes in"),
+            (layer("flatten", "") + &layer("conv1d", "filters = 2\nkernel = 3"), "layer 1 (conv1d): needs a sequence"),
+            (layer("conv1d", "filters = 2\nkernel = 81\npadding = \"valid\""), "does not fit into 1 × 80"),
+            (layer("flatten", "") + &layer("dense", "units = 3"), "must give one value for each of the 8 classes"),
+            (layer("flatten", "") + &layer("concatenate", ""), "no side input"),
+        ] {
+            let error = format!("{:#}", plan(&layers).unwrap_err());
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

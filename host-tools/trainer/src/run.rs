@@ -1,0 +1,372 @@
+//! A run: the folder that a training leaves behind.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `recipe.toml` | the recipe as it was read |
+//! | `checkpoint.safetensors` | weights of the best epoch and the normalization |
+//! | `metrics.csv` | one line an epoch; the same seed on the same machine gives the same file |
+//! | `training.json` | everything measured, as [`Record`] |
+//! | `plots/*.svg`, `report.html` | the same for people |
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use nervelet_compiler::Graph;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::{Architecture, Layer, Operation};
+use crate::checkpoint::Checkpoint;
+use crate::dataset::{Dataset, Facts, Role, Split};
+use crate::metrics::{Scores, area_under_curve};
+use crate::network::Network;
+use crate::random::{Purpose, stream};
+use crate::recipe::{Loss, Recipe};
+use crate::report::{self, Fragment};
+use crate::training::{self, Epoch, Examples};
+
+/// How a training differs from its recipe.
+#[derive(Clone, Debug, Default)]
+pub struct TrainOptions {
+    /// The data folder, or the dataset's own.
+    pub data: Option<PathBuf>,
+    /// The run folder; `runs/<recipe>` when left out.
+    pub out: Option<PathBuf>,
+    /// Instead of the recipe's epochs.
+    pub epochs: Option<usize>,
+    /// Shows nothing while it trains.
+    pub quiet: bool,
+}
+
+/// What a training measured: the content of `training.json`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Record {
+    /// Name of the recipe.
+    pub name: String,
+    /// What the data was.
+    pub dataset: Facts,
+    /// Where it was, when it was in files.
+    pub data: Option<PathBuf>,
+    /// Trained parameters.
+    pub parameters: usize,
+    /// Multiplications with a weight for one example.
+    pub multiply_accumulates: usize,
+    /// Every epoch.
+    pub history: Vec<Epoch>,
+    /// The epoch whose weights were kept, counted from 1.
+    pub best_epoch: usize,
+    /// A classifier's scores on each split, with the kept weights.
+    pub scores: Vec<SplitScores>,
+    /// A classifier's scores on each subject of the validation and test split.
+    pub subjects: Vec<SubjectScores>,
+    /// An autoencoder's errors.
+    pub anomalies: Option<Anomalies>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The same for people.
+    pub report: Fragment,
+}
+
+/// Scores on a split.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct SplitScores {
+    /// Which one.
+    pub split: Split,
+    /// What was measured.
+    pub scores: Scores,
+}
+
+/// Scores on one subject.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct SubjectScores {
+    /// Its split.
+    pub split: Split,
+    /// Whom or what the rows are from.
+    pub subject: String,
+    /// Rows, and share of them that is right.
+    pub rows: usize,
+    /// Share of all rows that is right.
+    pub accuracy: f64,
+    /// Share of the rows with the role eval that is right; absent without such rows.
+    pub eval_accuracy: Option<f64>,
+}
+
+/// How far reconstruction errors tell anomalies.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Anomalies {
+    /// Mean squared error of the validation split's normal rows, in normalized units.
+    pub val_error: f64,
+    /// The error that 95 % of the validation split's normal rows stay below.
+    pub threshold: f64,
+    /// Area under the operating characteristic on the test split; absent when it has only one kind.
+    pub area_under_curve: Option<f64>,
+    /// Error of each test row, and whether it is an anomaly.
+    pub test: Vec<(f64, bool)>,
+}
+
+/// A training that has finished.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    recipe: Recipe,
+    record: Record,
+    architecture: Architecture,
+    checkpoint: Checkpoint,
+}
+
+/// Trains a recipe's network and leaves a run folder behind.
+///
+/// # Errors
+/// What is wrong with the recipe or its data; a training that diverges; a folder that can't be written.
+pub fn train(recipe: &Path, options: &TrainOptions) -> Result<Run> {
+    let mut recipe = Recipe::load(recipe)?;
+    if let Some(epochs) = options.epochs {
+        recipe.training.epochs = epochs.max(1);
+    }
+    let dataset = Dataset::load(&recipe, options.data.as_deref())?;
+    let facts = dataset.facts();
+    let architecture = Architecture::plan(&recipe, &facts)?;
+    let folder = options.out.clone().unwrap_or_else(|| Path::new("runs").join(recipe.source.stem()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("can't make the run folder {}", folder.display()))?;
+
+    let started = Instant::now();
+    let fit = training::fit(&recipe, &dataset, &architecture, options.quiet)?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    let record = Record {
+        name: recipe.name.clone(),
+        data: Dataset::folder(&recipe, options.data.as_deref())?,
+        parameters: architecture.parameters(),
+        multiply_accumulates: architecture.multiply_accumulates(),
+        dataset: facts,
+        history: fit.history,
+        best_epoch: fit.best_epoch,
+        scores: Vec::new(),
+        subjects: Vec::new(),
+        anomalies: None,
+        seconds,
+        report: Fragment::default(),
+    };
+    let mut run = Run { folder, recipe, record, architecture, checkpoint: fit.checkpoint };
+    run.measure(&dataset)?;
+    run.record.report = report::training_fragment(&run);
+    run.save()?;
+    report::render(&run.folder)?;
+    Ok(run)
+}
+
+impl Run {
+    /// Opens a run folder.
+    ///
+    /// # Errors
+    /// When a file is missing or does not fit the others.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let recipe = Recipe::load(&folder.join("recipe.toml"))
+            .with_context(|| format!("{} is no run folder", folder.display()))?;
+        let path = folder.join("training.json");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let record: Record =
+            serde_json::from_str(&text).with_context(|| format!("{} is no record of a training", path.display()))?;
+        let architecture = Architecture::plan(&recipe, &record.dataset)?;
+        let checkpoint = Checkpoint::load(&folder.join("checkpoint.safetensors"))?;
+        Ok(Self { folder: folder.to_path_buf(), recipe, record, architecture, checkpoint })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The recipe it was trained from.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What was measured.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The network on paper.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Weights and normalization.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The float network's scores on a split.
+    pub fn float_scores(&self, split: Split) -> Option<&Scores> {
+        self.record.scores.iter().find(|scores| scores.split == split).map(|scores| &scores.scores)
+    }
+
+    /// The dataset it was trained on; `data` as for [`Dataset::load`], where it was in training when left out.
+    ///
+    /// # Errors
+    /// When it can't be loaded, or is not what the run was trained on.
+    pub fn dataset(&self, data: Option<&Path>) -> Result<Dataset> {
+        let dataset = Dataset::load(&self.recipe, data.or(self.record.data.as_deref()))?;
+        let (now, then) = (dataset.facts(), &self.record.dataset);
+        anyhow::ensure!(
+            now.shape == then.shape && now.classes == then.classes && now.side == then.side,
+            "dataset {} has shape {:?} and classes {:?}, but the run was trained with {:?} and {:?}",
+            now.name,
+            now.shape,
+            now.classes,
+            then.shape,
+            then.classes
+        );
+        Ok(dataset)
+    }
+
+    /// The trained network for the compiler.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the recipe.
+    pub fn graph(&self) -> Result<Graph> {
+        let classes: &[String] = match self.recipe.training.loss {
+            Loss::CrossEntropy => &self.record.dataset.classes,
+            Loss::Mse => &[],
+        };
+        crate::graph::to_graph(&self.record.name, &self.architecture, &self.checkpoint, classes)
+    }
+
+    /// The float network's outputs for rows of a dataset: logits, or the reconstruction of the normalized values.
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the recipe, or a row is not in the dataset.
+    pub fn evaluate_float(&self, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let (network, device) = self.network(dataset, rows)?;
+        Ok(training::outputs(&network, &self.examples(dataset), rows, &device))
+    }
+
+    /// What the head, the last dense layer, takes for rows of a dataset.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate_float`].
+    pub fn features_float(&self, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let (network, device) = self.network(dataset, rows)?;
+        Ok(training::features(&network, &self.examples(dataset), rows, &device))
+    }
+
+    /// The head's weights as a device keeps them, `[outputs][features]`, and its bias (zeros without one).
+    ///
+    /// # Errors
+    /// When the checkpoint does not fit the recipe.
+    pub fn head(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let dense = |layer: &&Layer| matches!(layer.operation, Operation::Dense { .. });
+        let layer = self.architecture.layers.iter().rev().find(dense).context("the network has no dense layer")?;
+        let weight = self
+            .checkpoint
+            .weights
+            .get(&format!("{}.weight", layer.name))
+            .with_context(|| format!("the checkpoint has no weights of {}", layer.name))?;
+        let outputs = layer.output.len();
+        let weights = (0..outputs).flat_map(|output| weight.values.iter().skip(output).step_by(outputs)).copied();
+        let bias = self.checkpoint.weights.get(&format!("{}.bias", layer.name));
+        Ok((weights.collect(), bias.map_or_else(|| vec![0.0; outputs], |bias| bias.values.clone())))
+    }
+
+    fn network(&self, dataset: &Dataset, rows: &[usize]) -> Result<(Network, Device)> {
+        if let Some(row) = rows.iter().find(|&&row| row >= dataset.rows.len()) {
+            anyhow::bail!("row {row} is not in dataset {}, which has {}", dataset.name, dataset.rows.len());
+        }
+        let device = Device::flex();
+        Ok((Network::with_weights(&self.architecture, &self.checkpoint.weights, &device)?, device))
+    }
+
+    /// Training rows to calibrate a quantization with, drawn with the recipe's seed.
+    pub fn calibration_rows(&self, dataset: &Dataset) -> Vec<usize> {
+        let mut rows = dataset.split(Split::Train);
+        rows.shuffle(&mut stream(self.recipe.training.seed, Purpose::Calibration));
+        rows.truncate(self.recipe.quantization.calibration_samples);
+        rows
+    }
+
+    fn examples(&self, dataset: &Dataset) -> Examples {
+        Examples::new(dataset, &self.checkpoint.input, self.checkpoint.side.as_ref())
+    }
+
+    fn measure(&mut self, dataset: &Dataset) -> Result<()> {
+        match self.recipe.training.loss {
+            Loss::CrossEntropy => self.measure_classifier(dataset),
+            Loss::Mse => self.measure_autoencoder(dataset),
+        }
+    }
+
+    fn measure_classifier(&mut self, dataset: &Dataset) -> Result<()> {
+        for split in [Split::Train, Split::Val, Split::Test] {
+            let rows = dataset.split(split);
+            if rows.is_empty() {
+                continue;
+            }
+            let logits = self.evaluate_float(dataset, &rows)?;
+            self.record.scores.push(SplitScores { split, scores: training::score(dataset, &rows, &logits, |_| 1.0) });
+            if split == Split::Train {
+                continue;
+            }
+            let right = |&place: &usize| crate::metrics::argmax(&logits[place]) == dataset.rows[rows[place]].label;
+            for subject in dataset.subjects(split) {
+                let places: Vec<usize> =
+                    (0..rows.len()).filter(|&place| dataset.rows[rows[place]].subject == subject).collect();
+                let eval: Vec<usize> =
+                    places.iter().copied().filter(|&place| dataset.rows[rows[place]].role == Role::Eval).collect();
+                let share = |places: &[usize]| {
+                    places.iter().filter(|place| right(place)).count() as f64 / places.len().max(1) as f64
+                };
+                self.record.subjects.push(SubjectScores {
+                    split,
+                    rows: places.len(),
+                    accuracy: share(&places),
+                    eval_accuracy: (!eval.is_empty()).then(|| share(&eval)),
+                    subject,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn measure_autoencoder(&mut self, dataset: &Dataset) -> Result<()> {
+        let normal = self.recipe.dataset.normal();
+        let is_normal = |row: usize| normal.is_empty() || normal.contains(&dataset.classes[dataset.rows[row].label]);
+        let (network, device) = self.network(dataset, &[])?;
+        let examples = self.examples(dataset);
+        let val: Vec<usize> = dataset.split(Split::Val).into_iter().filter(|&row| is_normal(row)).collect();
+        let mut val_errors = training::reconstruction_errors(&network, &examples, &val, &device);
+        val_errors.sort_by(f64::total_cmp);
+        let test = dataset.split(Split::Test);
+        let errors = training::reconstruction_errors(&network, &examples, &test, &device);
+        let anomalous: Vec<bool> = test.iter().map(|&row| !is_normal(row)).collect();
+        self.record.anomalies = Some(Anomalies {
+            val_error: val_errors.iter().sum::<f64>() / val_errors.len().max(1) as f64,
+            threshold: val_errors.get(val_errors.len() * 95 / 100).copied().unwrap_or(f64::INFINITY),
+            area_under_curve: area_under_curve(&errors, &anomalous),
+            test: errors.into_iter().zip(anomalous).collect(),
+        });
+        Ok(())
+    }
+
+    fn save(&self) -> Result<()> {
+        let write = |name: &str, text: &str| {
+            let path = self.folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))
+        };
+        write("recipe.toml", self.recipe.source.text())?;
+        self.checkpoint.save(&self.folder.join("checkpoint.safetensors"))?;
+        write("metrics.csv", &metrics_table(&self.record.history)?)?;
+        write("training.json", &serde_json::to_string_pretty(&self.record)?)
+    }
+}
+
+/// One line an epoch; what does not apply stays empty.
+fn metrics_table(history: &[Epoch]) -> Result<String> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for epoch in history {
+        table.serialize(epoch)?;
+    }
+    Ok(String::from_utf8(table.into_inner().context("can't make metrics.csv")?)?)
+}

@@ -1,0 +1,87 @@
+//! Normalized examples in the order burn computes in, and batches of them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::augmentation::augment;
+use crate::dataset::{Dataset, Normalization, Split};
+use crate::random::Generator;
+use crate::recipe::{AugmentationSpec, NormalizationKind, Recipe};
+
+/// All examples of a dataset, normalized once.
+#[derive(Clone, Debug)]
+pub(crate) struct Examples {
+    /// Channel planes of each example: row, channel, height, width.
+    inputs: Vec<f32>,
+    side: Vec<f32>,
+    side_width: usize,
+    shape: [usize; 3],
+}
+
+/// Tensors for some examples.
+pub(crate) struct Batch {
+    /// `[batch, channel, height, width]`.
+    pub(crate) input: Tensor<4>,
+    /// `[batch, value]`.
+    pub(crate) side: Option<Tensor<2>>,
+}
+
+/// The statistics of the training split, as the recipe asks.
+pub(crate) fn measure(recipe: &Recipe, dataset: &Dataset) -> (Normalization, Option<Normalization>) {
+    let rows = dataset.split(Split::Train);
+    let [_, _, channels] = dataset.shape;
+    match recipe.input.normalization {
+        NormalizationKind::PerChannel => (
+            Normalization::measure(&dataset.values, dataset.example_len(), channels, &rows),
+            dataset.side.as_ref().map(|side| Normalization::measure(&side.values, side.width, side.width, &rows)),
+        ),
+        NormalizationKind::None => {
+            (Normalization::identity(channels), dataset.side.as_ref().map(|side| Normalization::identity(side.width)))
+        }
+    }
+}
+
+impl Examples {
+    pub(crate) fn new(dataset: &Dataset, input: &Normalization, side: Option<&Normalization>) -> Self {
+        let [height, width, channels] = dataset.shape;
+        let normalized = input.apply(&dataset.values);
+        let mut inputs = Vec::with_capacity(normalized.len());
+        for example in normalized.chunks_exact(height * width * channels) {
+            for channel in 0..channels {
+                inputs.extend(example.iter().skip(channel).step_by(channels));
+            }
+        }
+        let (side, side_width) = match (&dataset.side, side) {
+            (Some(values), Some(normalization)) => (normalization.apply(&values.values), values.width),
+            _ => (Vec::new(), 0),
+        };
+        Self { inputs, side, side_width, shape: dataset.shape }
+    }
+
+    /// Tensors for rows, changed at random when an augmentation is given.
+    pub(crate) fn batch(
+        &self,
+        rows: &[usize],
+        augmentation: Option<(&AugmentationSpec, &mut Generator)>,
+        device: &Device,
+    ) -> Batch {
+        let [height, width, channels] = self.shape;
+        let length = height * width * channels;
+        let mut values = Vec::with_capacity(rows.len() * length);
+        for &row in rows {
+            values.extend_from_slice(&self.inputs[row * length..(row + 1) * length]);
+        }
+        if let Some((spec, random)) = augmentation {
+            for example in values.chunks_exact_mut(length) {
+                augment(example, [height, width], spec, random);
+            }
+        }
+        let input = Tensor::from_data(TensorData::new(values, [rows.len(), channels, height, width]), device);
+        let side = (self.side_width > 0).then(|| {
+            let width = self.side_width;
+            let values: Vec<f32> =
+                rows.iter().flat_map(|&row| self.side[row * width..(row + 1) * width].to_vec()).collect();
+            Tensor::from_data(TensorData::new(values, [rows.len(), width]), device)
+        });
+        Batch { input, side }
+    }
+}

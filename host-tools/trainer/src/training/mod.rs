@@ -1,0 +1,240 @@
+//! The training loop: shuffled mini-batches, validation each epoch, the best epoch's weights kept.
+
+mod augmentation;
+mod examples;
+mod objective;
+mod optimizer;
+mod progress;
+
+pub(crate) use examples::{Batch, Examples, measure};
+
+use anyhow::{Result, bail, ensure};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::Architecture;
+use crate::checkpoint::Checkpoint;
+use crate::dataset::{Dataset, Split};
+use crate::metrics::{Scores, argmax, cross_entropy};
+use crate::network::{Mode, Network, Signal};
+use crate::random::{Purpose, stream};
+use crate::recipe::{Loss, Monitor, Recipe};
+use objective::CrossEntropy;
+use progress::Progress;
+
+/// Examples that are evaluated at once.
+const EVALUATION_BATCH: usize = 256;
+
+/// What an epoch achieved. Accuracies and F1 are absent for an autoencoder.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Step size.
+    pub learning_rate: f64,
+    /// Mean over the epoch's batches, as the network learned.
+    pub train_loss: f64,
+    /// Share of the epoch's examples that was right, as the network learned.
+    pub train_accuracy: Option<f64>,
+    /// On the validation split afterwards, without label smoothing.
+    pub val_loss: f64,
+    /// On the validation split afterwards.
+    pub val_accuracy: Option<f64>,
+    /// On the validation split afterwards.
+    pub val_macro_f1: Option<f64>,
+}
+
+/// A finished training.
+#[derive(Clone, Debug)]
+pub(crate) struct Fit {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) history: Vec<Epoch>,
+    /// The epoch, counted from 1, whose weights the checkpoint holds.
+    pub(crate) best_epoch: usize,
+}
+
+/// Trains the recipe's network; the recipe's seed decides everything that is random.
+pub(crate) fn fit(recipe: &Recipe, dataset: &Dataset, architecture: &Architecture, quiet: bool) -> Result<Fit> {
+    let spec = &recipe.training;
+    let (train, val) = (learned_rows(recipe, dataset, Split::Train), learned_rows(recipe, dataset, Split::Val));
+    ensure!(!train.is_empty() && !val.is_empty(), "dataset {}: no row of a normal class to learn from", dataset.name);
+    let (input, side) = measure(recipe, dataset);
+    let examples = Examples::new(dataset, &input, side.as_ref());
+    let objective = CrossEntropy::new(recipe, dataset)?;
+
+    let plain = Device::flex();
+    let device = plain.clone().autodiff();
+    let mut network =
+        Network::random(architecture, spec.initializer, &mut stream(spec.seed, Purpose::Weights), &device)?;
+    let mut optimizer = optimizer::optimizer(spec);
+    let mut order = train.clone();
+    let mut shuffling = stream(spec.seed, Purpose::Order);
+    let mut dropout = stream(spec.seed, Purpose::Dropout);
+    let mut changes = stream(spec.seed, Purpose::Augmentation);
+
+    let steps = order.len().div_ceil(spec.batch_size);
+    let progress = Progress::new(spec.epochs, steps, quiet);
+    let mut history: Vec<Epoch> = Vec::new();
+    let mut best = None;
+    let mut best_value = f64::INFINITY;
+    let mut patience = 0;
+    for epoch in 1..=spec.epochs {
+        order.shuffle(&mut shuffling);
+        let learning_rate = optimizer::learning_rate(spec, epoch - 1, spec.epochs);
+        let (mut loss_sum, mut right, mut seen) = (0.0, 0usize, 0usize);
+        // A last batch of a single example has no variance to normalize by.
+        for rows in order.chunks(spec.batch_size).filter(|rows| rows.len() > 1 || order.len() == 1) {
+            let augmentation = (!recipe.augmentation.is_off()).then_some((&recipe.augmentation, &mut changes));
+            let batch = examples.batch(rows, augmentation, &device);
+            let output = network.forward(batch.input, batch.side, &mut Mode::Train(&mut dropout));
+            let loss = match spec.loss {
+                Loss::CrossEntropy => {
+                    let labels: Vec<usize> = rows.iter().map(|&row| dataset.rows[row].label).collect();
+                    let logits: Vec<f32> = output.clone().inner().into_data().iter::<f32>().collect();
+                    let hits = logits.chunks_exact(dataset.classes.len()).zip(&labels);
+                    right += hits.filter(|(logits, label)| argmax(logits) == **label).count();
+                    objective.forward(output, &labels)
+                }
+                Loss::Mse => {
+                    // What is wanted is the example itself, without the noise that augmentation added.
+                    let target = Signal::Map(examples.batch(rows, None, &device).input).into_vector();
+                    objective::mean_squared_error(output, target)
+                }
+            };
+            let value = f64::from(loss.clone().inner().into_scalar::<f32>());
+            if !value.is_finite() {
+                progress.finish();
+                bail!("training diverged in epoch {epoch}: the loss is {value}; lower training.learning_rate");
+            }
+            loss_sum += value * rows.len() as f64;
+            seen += rows.len();
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimizer.step(learning_rate, network, gradients);
+            progress.step(epoch, loss_sum / seen as f64);
+        }
+        let scores = validate(&network.valid(), recipe, dataset, &examples, &objective, &val, &plain);
+        let classifier = spec.loss == Loss::CrossEntropy;
+        let now = Epoch {
+            epoch,
+            learning_rate,
+            train_loss: loss_sum / seen.max(1) as f64,
+            train_accuracy: classifier.then(|| right as f64 / seen.max(1) as f64),
+            val_loss: scores.loss,
+            val_accuracy: classifier.then_some(scores.accuracy),
+            val_macro_f1: classifier.then_some(scores.macro_f1),
+        };
+        // Smaller is better for all of them.
+        let value = match spec.monitor {
+            Monitor::ValLoss => scores.loss,
+            Monitor::ValAccuracy => -scores.accuracy,
+            Monitor::ValMacroF1 => -scores.macro_f1,
+        };
+        let min_delta = spec.early_stopping.map_or(0.0, |stopping| stopping.min_delta);
+        let improved = best.is_none() || value < best_value - min_delta;
+        if improved {
+            best_value = value;
+            best = Some((epoch, network.valid().weights(architecture)));
+            patience = 0;
+        } else {
+            patience += 1;
+        }
+        progress.epoch(&now, improved);
+        history.push(now);
+        if spec.early_stopping.is_some_and(|stopping| patience >= stopping.patience) {
+            break;
+        }
+    }
+    progress.finish();
+    match best {
+        Some((best_epoch, weights)) => Ok(Fit { checkpoint: Checkpoint { weights, input, side }, history, best_epoch }),
+        None => bail!("training.epochs is 0"),
+    }
+}
+
+/// The rows of a split that training may learn from: for an autoencoder only those of the normal classes.
+fn learned_rows(recipe: &Recipe, dataset: &Dataset, split: Split) -> Vec<usize> {
+    let normal = recipe.dataset.normal();
+    let all = recipe.training.loss == Loss::CrossEntropy || normal.is_empty();
+    dataset.rows_where(|row| row.split == split && (all || normal.contains(&dataset.classes[row.label])))
+}
+
+/// The outputs for rows: logits, or the reconstruction of the normalized values.
+pub(crate) fn outputs(network: &Network, examples: &Examples, rows: &[usize], device: &Device) -> Vec<Vec<f32>> {
+    evaluate(examples, rows, device, |batch| network.forward(batch.input, batch.side, &mut Mode::Evaluate))
+}
+
+/// What the head takes, for rows.
+pub(crate) fn features(network: &Network, examples: &Examples, rows: &[usize], device: &Device) -> Vec<Vec<f32>> {
+    evaluate(examples, rows, device, |batch| network.features(batch.input, batch.side))
+}
+
+fn evaluate(
+    examples: &Examples,
+    rows: &[usize],
+    device: &Device,
+    network: impl Fn(Batch) -> Tensor<2>,
+) -> Vec<Vec<f32>> {
+    let mut all = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(EVALUATION_BATCH) {
+        let output = network(examples.batch(rows, None, device));
+        let [_, width] = output.dims();
+        let values: Vec<f32> = output.into_data().iter::<f32>().collect();
+        all.extend(values.chunks_exact(width).map(<[f32]>::to_vec));
+    }
+    all
+}
+
+/// Mean squared reconstruction error of each row, in normalized units.
+pub(crate) fn reconstruction_errors(
+    network: &Network,
+    examples: &Examples,
+    rows: &[usize],
+    device: &Device,
+) -> Vec<f64> {
+    let mut errors = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(EVALUATION_BATCH) {
+        let target = Signal::Map(examples.batch(rows, None, device).input).into_vector();
+        let target: Vec<f32> = target.into_data().iter::<f32>().collect();
+        let width = target.len() / rows.len();
+        for (output, target) in outputs(network, examples, rows, device).iter().zip(target.chunks_exact(width)) {
+            let sum: f64 = output.iter().zip(target).map(|(output, target)| f64::from(output - target).powi(2)).sum();
+            errors.push(sum / width as f64);
+        }
+    }
+    errors
+}
+
+/// Scores a classifier's logits against the dataset's labels; `weight` is that of each class in the loss.
+pub(crate) fn score(dataset: &Dataset, rows: &[usize], logits: &[Vec<f32>], weight: impl Fn(usize) -> f32) -> Scores {
+    let labels: Vec<usize> = rows.iter().map(|&row| dataset.rows[row].label).collect();
+    let predictions: Vec<usize> = logits.iter().map(|logits| argmax(logits)).collect();
+    let (mut loss, mut total) = (0.0, 0.0);
+    for (logits, &label) in logits.iter().zip(&labels) {
+        loss += f64::from(weight(label)) * cross_entropy(logits, label);
+        total += f64::from(weight(label));
+    }
+    Scores::new(dataset.classes.len(), &labels, &predictions, loss / if total > 0.0 { total } else { 1.0 })
+}
+
+fn validate(
+    network: &Network,
+    recipe: &Recipe,
+    dataset: &Dataset,
+    examples: &Examples,
+    objective: &CrossEntropy,
+    rows: &[usize],
+    device: &Device,
+) -> Scores {
+    match recipe.training.loss {
+        Loss::CrossEntropy => {
+            score(dataset, rows, &outputs(network, examples, rows, device), |label| objective.weight(label))
+        }
+        Loss::Mse => {
+            let errors = reconstruction_errors(network, examples, rows, device);
+            Scores::new(0, &[], &[], errors.iter().sum::<f64>() / errors.len().max(1) as f64)
+        }
+    }
+}
