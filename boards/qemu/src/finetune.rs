@@ -20,9 +20,9 @@ use nervelet_board_protocol::limits::{CLASSES, FEATURES, PARAMETERS, SAMPLES};
 use nervelet_board_protocol::{FineTuneReport, Job, Learned, Task, file};
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::flash::EmulatedFlash;
+use crate::flash::{EmulatedFlash, FlashError};
 use crate::host::HostFile;
-use crate::job::{self, Failure};
+use crate::job;
 use crate::stack;
 use crate::tensors::read_inputs;
 use crate::user::{Clock, Delay, ScriptedUser, read_label};
@@ -46,6 +46,46 @@ static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory {
 
 static REPLAY: StaticCell<Replay> = StaticCell::new();
 
+/// Why the product could not do its job.
+#[derive(Clone, Copy, Debug, defmt::Format)]
+pub enum Failure {
+    /// What can fail in every firmware.
+    Job(job::Failure),
+    /// The model has no layer that can be trained.
+    NoHead,
+    /// The model's head is larger than the firmware's memory for it.
+    HeadTooLarge {
+        /// Parameters of the head.
+        need: usize,
+        /// Parameters there is memory for.
+        have: usize,
+    },
+    /// Nobody pressed the button to label a sample.
+    NoLabel,
+    /// Learning failed; the head is as it was before.
+    Learn(LearnError),
+    /// The store refused; what it held is still there.
+    Store(StoreError<FlashError>),
+}
+
+impl<E: Into<job::Failure>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Job(error.into())
+    }
+}
+
+impl From<LearnError> for Failure {
+    fn from(error: LearnError) -> Self {
+        Self::Learn(error)
+    }
+}
+
+impl From<StoreError<FlashError>> for Failure {
+    fn from(error: StoreError<FlashError>) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// The firmware: does its job in `arena` and ends the run.
 pub fn main(arena: &mut [u8]) -> ! {
     job::serve(|job| {
@@ -55,7 +95,7 @@ pub fn main(arena: &mut [u8]) -> ! {
 }
 
 fn run(job: &Job, arena: &mut [u8]) -> Result<FineTuneReport, Failure> {
-    let Task::FineTune(task) = job.task else { return Err(Failure::WrongFirmware) };
+    let Task::FineTune(task) = job.task else { return Err(job::Failure::WrongFirmware.into()) };
     let model = Model::from_bytes(job::model_bytes(job)?)?;
     job::describe(&model);
     let trained = model.head().ok_or(Failure::NoHead)?;

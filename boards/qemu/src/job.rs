@@ -1,19 +1,16 @@
 //! What the host asked for, and the answer.
 
-use nervelet::learn::LearnError;
-use nervelet::store::StoreError;
 use nervelet::{Model, model, session};
 use nervelet_board_protocol::{Job, exit, file};
 use serde::Serialize;
 
-use crate::flash::FlashError;
 use crate::host::{HostError, HostFile};
 use crate::partition;
 
 /// Longest encoded job or report.
 const MESSAGE_BYTES: usize = 128;
 
-/// Why a job could not be done.
+/// Why a job could not be done, whatever it was.
 #[derive(Clone, Copy, Debug, defmt::Format)]
 pub enum Failure {
     /// A file of the host failed.
@@ -40,21 +37,6 @@ pub enum Failure {
         /// Bytes that the host sent.
         have: usize,
     },
-    /// The model has no layer that can be trained.
-    NoHead,
-    /// The model's head is larger than the firmware's memory for it.
-    HeadTooLarge {
-        /// Parameters of the head.
-        need: usize,
-        /// Parameters there is memory for.
-        have: usize,
-    },
-    /// Nobody pressed the button to label a sample.
-    NoLabel,
-    /// Learning failed; the head is as it was before.
-    Learn(LearnError),
-    /// The store refused; what it held is still there.
-    Store(StoreError<FlashError>),
 }
 
 impl From<HostError> for Failure {
@@ -75,21 +57,11 @@ impl From<session::Error> for Failure {
     }
 }
 
-impl From<LearnError> for Failure {
-    fn from(error: LearnError) -> Self {
-        Self::Learn(error)
-    }
-}
-
-impl From<StoreError<FlashError>> for Failure {
-    fn from(error: StoreError<FlashError>) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// Does one job, from reading it to writing its report, and ends the run.
-pub fn serve<R: Serialize>(work: impl FnOnce(Job) -> Result<R, Failure>) -> ! {
-    match read().and_then(work).and_then(|report| answer(&report)) {
+///
+/// A firmware that can fail in more ways than these has a failure of its own, which [`Failure`] turns into.
+pub fn serve<R: Serialize, F: From<Failure> + defmt::Format>(work: impl FnOnce(Job) -> Result<R, F>) -> ! {
+    match read().map_err(F::from).and_then(work).and_then(|report| Ok(answer(&report)?)) {
         Ok(()) => semihosting::process::exit(exit::SUCCESS),
         Err(failure) => {
             defmt::error!("{}", failure);
