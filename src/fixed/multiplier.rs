@@ -53,6 +53,20 @@ impl Multiplier {
     }
 }
 
+impl Multiplier {
+    /// The exponents that [`Multiplier::apply_wide`] is defined for.
+    pub const WIDE_EXPONENTS: core::ops::RangeInclusive<i8> = -31..=14;
+
+    /// `x` times the factor with its mantissa reduced to 16 bits, rounded once with halves up: how the reference
+    /// scales 64-bit sums. Defined for `x` below `2^47`; wraps beyond.
+    #[inline(always)]
+    pub fn apply_wide(self, x: i64) -> i32 {
+        let reduced = if self.mantissa < 0x7FFF_0000 { (self.mantissa + (1 << 15)) >> 16 } else { 0x7FFF };
+        let shift = (15 - i32::from(self.exponent)).clamp(1, 62) as u32;
+        (x.wrapping_mul(reduced.into()).wrapping_add(1 << (shift - 1)) >> shift) as i32
+    }
+}
+
 /// The high half of `2ab`, rounded to nearest with halves up; saturates for `a = b = -2^31`.
 #[inline(always)]
 pub fn saturating_doubling_high_multiply(a: i32, b: i32) -> i32 {

@@ -11,7 +11,10 @@
 
 #[cfg(nervelet_armv7em)]
 pub mod armv7em;
+mod code;
 pub mod reference;
+
+pub use code::Code;
 
 /// The geometry asks for elements that the slices don't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,19 @@ pub struct Requantization<'a> {
     pub input_offset: i32,
     /// The zero point of the output.
     pub output_zero_point: i32,
+    /// The range of the fused activation, in output codes.
+    pub range: [i32; 2],
+}
+
+/// How int64 sums become int16 codes: one multiplier for each output channel; all zero points are 0.
+#[derive(Debug, Clone, Copy)]
+pub struct WideRequantization<'a> {
+    /// Added to every sum; empty for none.
+    pub bias: &'a [i64],
+    /// Mantissas, see [`crate::fixed::Multiplier`].
+    pub mantissas: &'a [i32],
+    /// Exponents that belong to the mantissas.
+    pub exponents: &'a [i8],
     /// The range of the fused activation, in output codes.
     pub range: [i32; 2],
 }

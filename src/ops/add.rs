@@ -1,23 +1,29 @@
 //! Sum of two tensors, broadcast as numpy does, with a fused activation.
 //!
-//! Int8: both operands are brought to a common scale of `2^-20` of twice the larger one before they are added
-//! (TensorFlow Lite's ADD). The f32 sum is one rounding.
+//! Codes: both operands are brought to a common scale of `2^-20` (int16: `2^-15`) of twice the larger one before they
+//! are added (TensorFlow Lite's ADD). The f32 sum is one rounding.
 
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Broadcast, Call, DataType, Error, OpKind, Operator, StepView};
+use super::{Broadcast, Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView, Tensor};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, AddParameters};
+use crate::kernels::{self};
 
 /// The int8 operator.
-pub static INT8: Operator = Operator { kind: OpKind::AddInt8, verify, run };
+pub static INT8: Operator =
+    Operator { kind: OpKind::AddInt8, verify: verify::<i8>, run: |call| run_scaled::<i8>(call, reference::add) };
+/// The int16 operator.
+pub static INT16: Operator =
+    Operator { kind: OpKind::AddInt16, verify: verify::<i16>, run: |call| run_scaled::<i16>(call, reference::add) };
 /// The f32 operator.
-pub static FLOAT32: Operator = Operator { kind: OpKind::AddFloat32, verify: verify_f32, run: run_f32 };
+pub static FLOAT32: Operator =
+    Operator { kind: OpKind::AddFloat32, verify: verify_f32, run: |call| run_f32(call, |a, b| a + b) };
 
-/// Parameters of an element-wise operator on two tensors; `R` is `[i8; 2]` or `[f32; 2]`.
+/// Parameters of an element-wise operator on two tensors; `R` is `[i8; 2]`, `[i16; 2]` or `[f32; 2]`.
 ///
-/// The multipliers of the int8 sum follow from the scales of its three tensors.
+/// The multipliers of a sum of codes follow from the scales of its three tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parameters<R> {
@@ -63,12 +69,12 @@ impl<R> Parameters<R> {
     }
 }
 
-impl Parameters<[i8; 2]> {
+impl<C: QuantizedElement> Parameters<[C; 2]> {
     /// Checks zero points, multipliers and range.
-    pub(super) fn verify_int8(&self, view: &StepView<'_>) -> Result<(), Error> {
-        self.verify(view, DataType::Int8)?;
+    fn verify_codes(&self, view: &StepView<'_>) -> Result<(), Error> {
+        self.verify(view, C::DATA_TYPE)?;
         for tensor in [view.input(0)?, view.input(1)?, view.output(0)?] {
-            tensor.expect_int8()?;
+            tensor.expect_codes::<C>()?;
         }
         let defined = self
             .multipliers()
@@ -79,38 +85,50 @@ impl Parameters<[i8; 2]> {
     }
 }
 
-fn verify(view: &StepView<'_>) -> Result<(), Error> {
-    view.parameters::<Parameters<[i8; 2]>>()?.verify_int8(view)
+/// Checks an operator on the codes of two tensors.
+pub(super) fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
+    view.parameters::<Parameters<[C; 2]>>()?.verify_codes(view)
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+/// Runs an operator on the codes of two tensors.
+pub(super) fn run<C: QuantizedElement>(
+    call: &mut Call<'_, '_>,
+    kernel: impl Fn(&Parameters<[C; 2]>, [Tensor; 3], &[C], &[C], &mut [C]) -> kernels::Result,
+) -> Result<(), Error> {
     let view = call.view;
-    let parameters: Parameters<[i8; 2]> = view.parameters()?;
-    let (a, b, output) = (view.input(0)?, view.input(1)?, view.output(0)?);
-    let [multiplier_a, multiplier_b, output_multiplier] = parameters.multipliers();
-    let scales = AddParameters {
-        zero_points: [a.zero_point, b.zero_point],
-        multipliers: [multiplier_a, multiplier_b],
-        output_multiplier,
-        output_zero_point: output.zero_point,
-        range: parameters.range.map(i32::from),
-    };
+    let parameters: Parameters<[C; 2]> = view.parameters()?;
+    let tensors = [view.input(0)?, view.input(1)?, view.output(0)?];
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let (a, b) = (regions.rest.read(&a)?, regions.rest.read(&b)?);
-    Ok(reference::add(&parameters.broadcast, &scales, a, b, elements(codes)?)?)
+    let (a, b) = (regions.rest.read(&tensors[0])?, regions.rest.read(&tensors[1])?);
+    Ok(kernel(&parameters, tensors, a, b, elements(codes)?)?)
 }
 
-fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
+/// Runs an operator that brings both operands to a common scale first.
+pub(super) fn run_scaled<C: QuantizedElement>(
+    call: &mut Call<'_, '_>,
+    kernel: impl Fn(&Broadcast, &AddParameters, &[C], &[C], &mut [C]) -> kernels::Result,
+) -> Result<(), Error> {
+    run(call, |parameters, [a, b, output], x, y, codes| {
+        let [multiplier_a, multiplier_b, output_multiplier] = parameters.multipliers();
+        let scales = AddParameters {
+            zero_points: [a.zero_point, b.zero_point],
+            multipliers: [multiplier_a, multiplier_b],
+            output_multiplier,
+            output_zero_point: output.zero_point,
+            range: parameters.range.map(C::widen),
+        };
+        kernel(&parameters.broadcast, &scales, x, y, codes)
+    })
+}
+
+/// Checks an f32 operator on two tensors.
+pub(super) fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     view.parameters::<Parameters<[f32; 2]>>()?.verify(view, DataType::Float32)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
-    run_float(call, |a, b| a + b)
-}
-
 /// Runs an f32 operator on two tensors.
-pub(super) fn run_float(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32) -> Result<(), Error> {
+pub(super) fn run_f32(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32) -> Result<(), Error> {
     let view = call.view;
     let parameters: Parameters<[f32; 2]> = view.parameters()?;
     let (a, b) = (view.input(0)?, view.input(1)?);

@@ -6,15 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WindowParameters};
+use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::Conv2dInt8, verify, run };
+/// The operator on int16 with int8 weights.
+pub static INT16: Operator = Operator { kind: OpKind::Conv2dInt16, verify: verify_i16, run: run_i16 };
 /// The f32 operator.
 pub static FLOAT32: Operator = Operator { kind: OpKind::Conv2dFloat32, verify: verify_f32, run: run_f32 };
 
-/// Parameters of a convolution; `L` is [`QuantizedLayer`] or [`FloatLayer`].
+/// Parameters of a convolution; `L` is [`QuantizedLayer`], [`WideLayer`] or [`FloatLayer`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parameters<L> {
@@ -59,6 +61,26 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let x = regions.rest.read(&input)?;
     let weights = layer.weights(&view)?;
     Ok(Active::conv_2d(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
+}
+
+fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<WideLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, groups, layer } = view.parameters::<Parameters<WideLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, channels) = window.over(&input, &output)?;
+    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    Ok(reference::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

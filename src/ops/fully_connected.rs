@@ -6,15 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor};
+use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer};
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::FullyConnectedInt8, verify, run };
+/// The operator on int16 with int8 weights.
+pub static INT16: Operator = Operator { kind: OpKind::FullyConnectedInt16, verify: verify_i16, run: run_i16 };
 /// The f32 operator.
 pub static FLOAT32: Operator = Operator { kind: OpKind::FullyConnectedFloat32, verify: verify_f32, run: run_f32 };
 
-/// Parameters of a dense layer; `L` is [`QuantizedLayer`] or [`FloatLayer`].
+/// Parameters of a dense layer; `L` is [`QuantizedLayer`], [`WideLayer`] or [`FloatLayer`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parameters<L> {
@@ -57,6 +59,25 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
     Ok(Active::fully_connected(depth as usize, x, layer.weights(&view)?, &requantization, elements(codes)?)?)
+}
+
+fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<WideLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { depth, layer } = view.parameters::<Parameters<WideLayer>>()?;
+    let input = view.input(0)?;
+    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    Ok(reference::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

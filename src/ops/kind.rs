@@ -79,4 +79,142 @@ kinds! {
     Dequantize = 27,
     /// Int8 to int8 of another scale, with a clamp: the relu family of int8.
     Requantize = 28,
+    /// Difference of two int8 tensors.
+    SubInt8 = 29,
+    /// Difference of two int16 tensors.
+    SubInt16 = 30,
+    /// Difference of two f32 tensors.
+    SubFloat32 = 31,
+    /// Quotient of two f32 tensors.
+    DivFloat32 = 32,
+    /// The larger of two int8 tensors.
+    MaximumInt8 = 33,
+    /// The larger of two f32 tensors.
+    MaximumFloat32 = 34,
+    /// The smaller of two int8 tensors.
+    MinimumInt8 = 35,
+    /// The smaller of two f32 tensors.
+    MinimumFloat32 = 36,
+    /// Squared difference of two int8 tensors.
+    SquaredDifferenceInt8 = 37,
+    /// Squared difference of two f32 tensors.
+    SquaredDifferenceFloat32 = 38,
+    /// Relu of int8 with learned slopes.
+    PreluInt8 = 39,
+    /// Relu of f32 with learned slopes.
+    PreluFloat32 = 40,
+    /// Sum of two int16 tensors.
+    AddInt16 = 41,
+    /// Product of two int16 tensors.
+    MulInt16 = 42,
+    /// Moves elements of any type by an affine map of their index.
+    Rearrange = 43,
+    /// Picks rows along an axis by a table, any type.
+    Gather = 44,
+    /// Bilinear resize of int8.
+    ResizeBilinearInt8 = 45,
+    /// Bilinear resize of int16.
+    ResizeBilinearInt16 = 46,
+    /// Bilinear resize of f32.
+    ResizeBilinearFloat32 = 47,
+    /// Transposed convolution of int8.
+    TransposeConv2dInt8 = 48,
+    /// Transposed convolution of int16 with int8 weights.
+    TransposeConv2dInt16 = 49,
+    /// Transposed convolution of f32.
+    TransposeConv2dFloat32 = 50,
+    /// Convolution of int16 with int8 weights.
+    Conv2dInt16 = 51,
+    /// Depthwise convolution of int16 with int8 weights.
+    DepthwiseConv2dInt16 = 52,
+    /// Dense layer of int16 with int8 weights.
+    FullyConnectedInt16 = 53,
+    /// Average pooling of int16.
+    AveragePool2dInt16 = 54,
+    /// Max pooling of int16.
+    MaxPool2dInt16 = 55,
+    /// Mean over neighbouring axes of int16.
+    MeanInt16 = 56,
+    /// Sum over neighbouring axes of f32.
+    SumFloat32 = 57,
+    /// Maximum over neighbouring axes of int8.
+    ReduceMaxInt8 = 58,
+    /// Maximum over neighbouring axes of f32.
+    ReduceMaxFloat32 = 59,
+    /// Minimum over neighbouring axes of int8.
+    ReduceMinInt8 = 60,
+    /// Minimum over neighbouring axes of f32.
+    ReduceMinFloat32 = 61,
+    /// Position of the maximum of int8.
+    ArgMaxInt8 = 62,
+    /// Position of the maximum of f32.
+    ArgMaxFloat32 = 63,
+    /// Products of int8 matrices.
+    BatchMatmulInt8 = 64,
+    /// Products of int16 matrices.
+    BatchMatmulInt16 = 65,
+    /// Products of f32 matrices.
+    BatchMatmulFloat32 = 66,
+    /// The logistic function of int16.
+    LogisticInt16 = 67,
+    /// The hyperbolic tangent of int16.
+    TanhInt16 = 68,
+    /// Leaky relu of int16.
+    LeakyReluInt16 = 69,
+    /// Softmax of int16.
+    SoftmaxInt16 = 70,
+    /// F32 to int16.
+    QuantizeInt16 = 71,
+    /// Int16 to f32.
+    DequantizeInt16 = 72,
+    /// Int16 to int16 of another scale, with a clamp.
+    RequantizeInt16 = 73,
+    /// Int8 to int16.
+    Widen = 74,
+    /// Int16 to int8.
+    Narrow = 75,
+    /// Int32 to int16.
+    NarrowInt32 = 76,
+    /// LSTM of int8 with an int16 cell.
+    LstmInt8 = 77,
+    /// LSTM of f32.
+    LstmFloat32 = 78,
+    /// Log softmax of f32.
+    LogSoftmaxFloat32 = 79,
+    /// Division by the Euclidean norm of f32.
+    L2NormalizationFloat32 = 80,
+    /// `exp` of f32.
+    ExpFloat32 = 81,
+    /// The natural logarithm of f32.
+    LogFloat32 = 82,
+    /// `|x|` of f32.
+    AbsFloat32 = 83,
+    /// `-x` of f32.
+    NegFloat32 = 84,
+    /// `x * x` of f32.
+    SquareFloat32 = 85,
+    /// The square root of f32.
+    SqrtFloat32 = 86,
+    /// `1 / sqrt(x)` of f32.
+    RsqrtFloat32 = 87,
+    /// The sine of f32.
+    SinFloat32 = 88,
+    /// The cosine of f32.
+    CosFloat32 = 89,
+    /// The next integer below of f32.
+    FloorFloat32 = 90,
+    /// The next integer above of f32.
+    CeilFloat32 = 91,
+    /// The nearest integer of f32.
+    RoundFloat32 = 92,
+    /// Elu of f32.
+    EluFloat32 = 93,
+    /// Hard swish of f32.
+    HardSwishFloat32 = 94,
+    /// Gelu of f32.
+    GeluFloat32 = 95,
+    /// The tanh form of gelu of f32.
+    GeluTanhFloat32 = 96,
+    /// Leaky relu of f32.
+    LeakyReluFloat32 = 97,
 }

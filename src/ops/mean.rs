@@ -6,14 +6,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, DataType, Error, OpKind, Operator, StepView};
+use super::{Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView};
 use crate::fixed::Multiplier;
-use crate::kernels::reference;
+use crate::kernels::{self, reference};
 
 /// The int8 operator.
-pub static INT8: Operator = Operator { kind: OpKind::MeanInt8, verify, run };
+pub static INT8: Operator = Operator { kind: OpKind::MeanInt8, verify: verify::<i8>, run: run::<i8> };
+/// The int16 operator.
+pub static INT16: Operator = Operator { kind: OpKind::MeanInt16, verify: verify::<i16>, run: run::<i16> };
 /// The f32 operator.
-pub static FLOAT32: Operator = Operator { kind: OpKind::MeanFloat32, verify: verify_f32, run: run_f32 };
+pub static FLOAT32: Operator =
+    Operator { kind: OpKind::MeanFloat32, verify: verify_f32, run: |call| run_f32(call, reference::mean_f32) };
+/// The f32 sum; a sum of codes is a mean whose multiplier is not divided.
+pub static SUM_FLOAT32: Operator =
+    Operator { kind: OpKind::SumFloat32, verify: verify_f32, run: |call| run_f32(call, reference::sum_f32) };
 
 /// Parameters of a mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +36,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters of an int8 mean; the multiplier is divided as the reference divides it.
-    pub fn int8(count: u32, channels: u32, input_scale: f32, output_scale: f32) -> Self {
+    /// The parameters of a mean of codes; the multiplier is divided as the reference divides it.
+    pub fn codes(count: u32, channels: u32, input_scale: f32, output_scale: f32) -> Self {
         let Multiplier { mantissa, exponent } = Multiplier::from_real(f64::from(input_scale) / f64::from(output_scale));
         let room = 63_u32.saturating_sub(u64::from(count.max(1)).leading_zeros()) as i32;
         let shift = room.min(32).min(31 + i32::from(exponent)).max(0);
@@ -39,11 +45,17 @@ impl Parameters {
         Self { count, channels, mantissa: divided as i32, exponent: (i32::from(exponent) - shift) as i8 }
     }
 
-    fn verify(&self, view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
+    /// The parameters of a sum of codes.
+    pub fn sum(count: u32, channels: u32, input_scale: f32, output_scale: f32) -> Self {
+        let Multiplier { mantissa, exponent } = Multiplier::from_real(f64::from(input_scale) / f64::from(output_scale));
+        Self { count, channels, mantissa, exponent }
+    }
+
+    /// Checks the shapes of input and output, and the input's type.
+    pub(super) fn verify(&self, view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
         view.expect_operands(1, 1)?;
         let (input, output) = (view.input(0)?, view.output(0)?);
         input.expect(data_type)?;
-        output.expect(data_type)?;
         let (count, channels) = (self.count as usize, self.channels as usize);
         let fits = count > 0
             && channels > 0
@@ -53,16 +65,16 @@ impl Parameters {
     }
 }
 
-fn verify(view: &StepView<'_>) -> Result<(), Error> {
+fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters = view.parameters()?;
-    parameters.verify(view, DataType::Int8)?;
-    view.input(0)?.expect_int8()?;
-    view.output(0)?.expect_int8()?;
+    parameters.verify(view, C::DATA_TYPE)?;
+    view.input(0)?.expect_codes::<C>()?;
+    view.output(0)?.expect_codes::<C>()?;
     let defined = parameters.mantissa >= 0 && Multiplier::EXPONENTS.contains(&parameters.exponent);
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { count, channels, mantissa, exponent } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -71,18 +83,22 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let zero_points = [input.zero_point, output.zero_point];
     let multiplier = Multiplier { mantissa, exponent };
     let x = regions.rest.read(&input)?;
-    Ok(reference::mean(channels as usize, count as usize, x, zero_points, multiplier, elements(codes)?)?)
+    Ok(reference::mean::<C>(channels as usize, count as usize, x, zero_points, multiplier, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
-    view.parameters::<Parameters>()?.verify(view, DataType::Float32)
+    view.parameters::<Parameters>()?.verify(view, DataType::Float32)?;
+    view.output(0)?.expect(DataType::Float32)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(
+    call: &mut Call<'_, '_>,
+    kernel: impl Fn(usize, usize, &[f32], &mut [f32]) -> kernels::Result,
+) -> Result<(), Error> {
     let view = call.view;
     let Parameters { count, channels, .. } = view.parameters()?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(reference::mean_f32(channels as usize, count as usize, regions.rest.read(&input)?, elements(values)?)?)
+    Ok(kernel(channels as usize, count as usize, regions.rest.read(&input)?, elements(values)?)?)
 }

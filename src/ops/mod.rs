@@ -8,34 +8,48 @@
 use crate::kernels;
 
 pub mod add;
+pub mod batch_matmul;
+pub mod binary;
 pub mod concatenation;
 pub mod conv_2d;
 pub mod copy;
 pub mod depthwise_conv_2d;
+mod element;
 pub mod fully_connected;
+pub mod gather;
 mod kind;
 mod layer;
 pub mod lookup;
+pub mod lstm;
 pub mod mean;
 pub mod mul;
+pub mod nonlinear_i16;
+pub mod normalize;
 pub mod pad;
 pub mod pool_2d;
 pub mod quantize;
+pub mod rearrange;
+pub mod reduce;
 mod regions;
+pub mod resize_bilinear;
 pub mod softmax;
 mod step;
 mod tensor;
+pub mod transpose_conv_2d;
 pub mod unary;
+mod wide_layer;
 mod window;
 
+pub use element::{Element, QuantizedElement};
 pub use kind::OpKind;
 pub use layer::{FloatLayer, QuantizedLayer};
 pub use regions::{Regions, Rest};
 pub use step::{Call, Step, StepView};
 pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
+pub use wide_layer::WideLayer;
 pub use window::WindowParameters;
 
-pub use crate::kernels::reference::Broadcast;
+pub use crate::kernels::reference::{Broadcast, IndexMap, Matrices};
 
 /// One operator that a firmware links.
 #[derive(Debug)]
@@ -51,32 +65,101 @@ pub struct Operator {
 /// Every operator of this library.
 pub static ALL: &[&Operator] = &[
     &add::FLOAT32,
+    &add::INT16,
     &add::INT8,
+    &batch_matmul::FLOAT32,
+    &batch_matmul::INT16,
+    &batch_matmul::INT8,
+    &binary::DIV_FLOAT32,
+    &binary::MAXIMUM_FLOAT32,
+    &binary::MAXIMUM_INT8,
+    &binary::MINIMUM_FLOAT32,
+    &binary::MINIMUM_INT8,
+    &binary::PRELU_FLOAT32,
+    &binary::PRELU_INT8,
+    &binary::SQUARED_DIFFERENCE_FLOAT32,
+    &binary::SQUARED_DIFFERENCE_INT8,
+    &binary::SUB_FLOAT32,
+    &binary::SUB_INT16,
+    &binary::SUB_INT8,
     &concatenation::OPERATOR,
     &conv_2d::FLOAT32,
+    &conv_2d::INT16,
     &conv_2d::INT8,
     &copy::OPERATOR,
     &depthwise_conv_2d::FLOAT32,
+    &depthwise_conv_2d::INT16,
     &depthwise_conv_2d::INT8,
     &fully_connected::FLOAT32,
+    &fully_connected::INT16,
     &fully_connected::INT8,
+    &gather::OPERATOR,
     &lookup::INT8,
+    &lstm::FLOAT32,
+    &lstm::INT8,
     &mean::FLOAT32,
+    &mean::INT16,
     &mean::INT8,
+    &mean::SUM_FLOAT32,
     &mul::FLOAT32,
+    &mul::INT16,
     &mul::INT8,
+    &nonlinear_i16::LEAKY_RELU,
+    &nonlinear_i16::LOGISTIC,
+    &nonlinear_i16::SOFTMAX,
+    &nonlinear_i16::TANH,
+    &normalize::L2_FLOAT32,
+    &normalize::LOG_SOFTMAX_FLOAT32,
     &pad::OPERATOR,
     &pool_2d::AVERAGE_FLOAT32,
+    &pool_2d::AVERAGE_INT16,
     &pool_2d::AVERAGE_INT8,
     &pool_2d::MAX_FLOAT32,
+    &pool_2d::MAX_INT16,
     &pool_2d::MAX_INT8,
     &quantize::DEQUANTIZE,
+    &quantize::DEQUANTIZE_INT16,
+    &quantize::NARROW,
+    &quantize::NARROW_INT32,
     &quantize::QUANTIZE,
+    &quantize::QUANTIZE_INT16,
     &quantize::REQUANTIZE,
+    &quantize::REQUANTIZE_INT16,
+    &quantize::WIDEN,
+    &rearrange::OPERATOR,
+    &reduce::ARG_MAX_FLOAT32,
+    &reduce::ARG_MAX_INT8,
+    &reduce::MAX_FLOAT32,
+    &reduce::MAX_INT8,
+    &reduce::MIN_FLOAT32,
+    &reduce::MIN_INT8,
+    &resize_bilinear::FLOAT32,
+    &resize_bilinear::INT16,
+    &resize_bilinear::INT8,
     &softmax::FLOAT32,
     &softmax::INT8,
+    &transpose_conv_2d::FLOAT32,
+    &transpose_conv_2d::INT16,
+    &transpose_conv_2d::INT8,
+    &unary::ABS_FLOAT32,
+    &unary::CEIL_FLOAT32,
     &unary::CLAMP_FLOAT32,
+    &unary::COS_FLOAT32,
+    &unary::ELU_FLOAT32,
+    &unary::EXP_FLOAT32,
+    &unary::FLOOR_FLOAT32,
+    &unary::GELU_FLOAT32,
+    &unary::GELU_TANH_FLOAT32,
+    &unary::HARD_SWISH_FLOAT32,
+    &unary::LEAKY_RELU_FLOAT32,
     &unary::LOGISTIC_FLOAT32,
+    &unary::LOG_FLOAT32,
+    &unary::NEG_FLOAT32,
+    &unary::ROUND_FLOAT32,
+    &unary::RSQRT_FLOAT32,
+    &unary::SIN_FLOAT32,
+    &unary::SQRT_FLOAT32,
+    &unary::SQUARE_FLOAT32,
     &unary::TANH_FLOAT32,
 ];
 

@@ -2,41 +2,27 @@
 //!
 //! The parameters are those of [`add`](super::add::Parameters), of which only the output's multiplier counts.
 
-use super::add::{Parameters, run_float};
-use super::regions::elements;
-use super::{Call, DataType, Error, OpKind, Operator, StepView};
+use super::add::{run, run_f32, verify, verify_f32};
+use super::{Call, Error, OpKind, Operator, QuantizedElement};
 use crate::kernels::reference::{self, MulParameters};
 
 /// The int8 operator.
-pub static INT8: Operator = Operator { kind: OpKind::MulInt8, verify, run };
+pub static INT8: Operator = Operator { kind: OpKind::MulInt8, verify: verify::<i8>, run: run_codes::<i8> };
+/// The int16 operator.
+pub static INT16: Operator = Operator { kind: OpKind::MulInt16, verify: verify::<i16>, run: run_codes::<i16> };
 /// The f32 operator.
-pub static FLOAT32: Operator = Operator { kind: OpKind::MulFloat32, verify: verify_f32, run: run_f32 };
+pub static FLOAT32: Operator =
+    Operator { kind: OpKind::MulFloat32, verify: verify_f32, run: |call| run_f32(call, |a, b| a * b) };
 
-fn verify(view: &StepView<'_>) -> Result<(), Error> {
-    view.parameters::<Parameters<[i8; 2]>>()?.verify_int8(view)
-}
-
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
-    let view = call.view;
-    let parameters: Parameters<[i8; 2]> = view.parameters()?;
-    let (a, b, output) = (view.input(0)?, view.input(1)?, view.output(0)?);
-    let [_, _, multiplier] = parameters.multipliers();
-    let scales = MulParameters {
-        zero_points: [a.zero_point, b.zero_point],
-        multiplier,
-        output_zero_point: output.zero_point,
-        range: parameters.range.map(i32::from),
-    };
-    let regions = call.output()?;
-    let [codes] = regions.writable;
-    let (a, b) = (regions.rest.read(&a)?, regions.rest.read(&b)?);
-    Ok(reference::mul(&parameters.broadcast, &scales, a, b, elements(codes)?)?)
-}
-
-fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
-    view.parameters::<Parameters<[f32; 2]>>()?.verify(view, DataType::Float32)
-}
-
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
-    run_float(call, |a, b| a * b)
+fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    run::<C>(call, |parameters, [a, b, output], x, y, codes| {
+        let [_, _, multiplier] = parameters.multipliers();
+        let scales = MulParameters {
+            zero_points: [a.zero_point, b.zero_point],
+            multiplier,
+            output_zero_point: output.zero_point,
+            range: parameters.range.map(C::widen),
+        };
+        reference::mul(&parameters.broadcast, &scales, x, y, codes)
+    })
 }

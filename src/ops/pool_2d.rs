@@ -6,15 +6,30 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, DataType, Error, OpKind, Operator, StepView, WindowParameters};
+use super::{Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView, WindowParameters};
 use crate::kernels::{self, Window, reference};
 
 /// Average of int8.
-pub static AVERAGE_INT8: Operator =
-    Operator { kind: OpKind::AveragePool2dInt8, verify, run: |call| run(call, reference::average_pool_2d) };
+pub static AVERAGE_INT8: Operator = Operator {
+    kind: OpKind::AveragePool2dInt8,
+    verify: verify::<i8>,
+    run: |call| run::<i8>(call, reference::average_pool_2d),
+};
+/// Average of int16.
+pub static AVERAGE_INT16: Operator = Operator {
+    kind: OpKind::AveragePool2dInt16,
+    verify: verify::<i16>,
+    run: |call| run::<i16>(call, reference::average_pool_2d),
+};
 /// Maximum of int8.
 pub static MAX_INT8: Operator =
-    Operator { kind: OpKind::MaxPool2dInt8, verify, run: |call| run(call, reference::max_pool_2d) };
+    Operator { kind: OpKind::MaxPool2dInt8, verify: verify::<i8>, run: |call| run::<i8>(call, reference::max_pool_2d) };
+/// Maximum of int16.
+pub static MAX_INT16: Operator = Operator {
+    kind: OpKind::MaxPool2dInt16,
+    verify: verify::<i16>,
+    run: |call| run::<i16>(call, reference::max_pool_2d),
+};
 /// Average of f32.
 pub static AVERAGE_FLOAT32: Operator = Operator {
     kind: OpKind::AveragePool2dFloat32,
@@ -28,7 +43,7 @@ pub static MAX_FLOAT32: Operator = Operator {
     run: |call| run_f32(call, reference::max_pool_2d_f32),
 };
 
-/// Parameters of a pool; `R` is `[i8; 2]` or `[f32; 2]`.
+/// Parameters of a pool; `R` is `[i8; 2]`, `[i16; 2]` or `[f32; 2]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parameters<R> {
@@ -49,24 +64,24 @@ impl<R> Parameters<R> {
     }
 }
 
-fn verify(view: &StepView<'_>) -> Result<(), Error> {
-    let parameters: Parameters<[i8; 2]> = view.parameters()?;
-    parameters.verify(view, DataType::Int8)?;
+fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
+    let parameters: Parameters<[C; 2]> = view.parameters()?;
+    parameters.verify(view, C::DATA_TYPE)?;
     let [low, high] = parameters.range;
     if low <= high { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(
+fn run<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
-    kernel: impl Fn(&Window, usize, &[i8], [i32; 2], &mut [i8]) -> kernels::Result,
+    kernel: impl Fn(&Window, usize, &[C], [i32; 2], &mut [C]) -> kernels::Result,
 ) -> Result<(), Error> {
     let view = call.view;
-    let Parameters { window, range } = view.parameters::<Parameters<[i8; 2]>>()?;
+    let Parameters { window, range } = view.parameters::<Parameters<[C; 2]>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [channels, _]) = window.over(&input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(kernel(&window, channels, regions.rest.read(&input)?, range.map(i32::from), elements(codes)?)?)
+    Ok(kernel(&window, channels, regions.rest.read(&input)?, range.map(C::widen), elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::Regions;
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
-use super::{Error, OpKind};
+use super::{Error, OpKind, QuantizedElement};
 
 /// One operation of a model: an operator's kind, its operands and its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,8 +146,14 @@ impl Tensor {
 
     /// Fails unless the tensor is int8 with a zero point among the codes.
     pub fn expect_int8(&self) -> Result<(), Error> {
-        self.expect(DataType::Int8)?;
-        if (-128..=127).contains(&self.zero_point) { Ok(()) } else { Err(Error::Quantization) }
+        self.expect_codes::<i8>()
+    }
+
+    /// Fails unless the tensor holds codes of a type with a zero point among them.
+    pub fn expect_codes<C: QuantizedElement>(&self) -> Result<(), Error> {
+        self.expect(C::DATA_TYPE)?;
+        let [low, high] = C::RANGE;
+        if (low..=high).contains(&self.zero_point) { Ok(()) } else { Err(Error::Quantization) }
     }
 }
 

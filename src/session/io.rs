@@ -1,34 +1,10 @@
 //! Inputs and outputs of a session: as codes, or as real values.
 
-use bytemuck::{AnyBitPattern, NoUninit};
-
 use super::{Error, Session};
 use crate::frontend::normalize;
 use crate::kernels::reference::{dequantize, quantize};
 use crate::model::schema::Port;
-use crate::ops::{DataType, Tensor};
-
-/// The types that tensors hold.
-pub trait Element: AnyBitPattern + NoUninit {
-    /// Its name in the model file.
-    const DATA_TYPE: DataType;
-}
-
-impl Element for i8 {
-    const DATA_TYPE: DataType = DataType::Int8;
-}
-
-impl Element for i16 {
-    const DATA_TYPE: DataType = DataType::Int16;
-}
-
-impl Element for i32 {
-    const DATA_TYPE: DataType = DataType::Int32;
-}
-
-impl Element for f32 {
-    const DATA_TYPE: DataType = DataType::Float32;
-}
+use crate::ops::{DataType, Element, Tensor};
 
 /// The class with the highest score.
 #[derive(Debug, Clone, Copy, PartialEq)]

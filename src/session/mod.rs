@@ -23,10 +23,11 @@ mod io;
 
 pub use arena::Arena;
 pub use error::Error;
-pub use io::{Element, Prediction};
+pub use io::Prediction;
 
 use crate::model::{ALIGNMENT, Model};
 use crate::ops::Call;
+pub use crate::ops::Element;
 
 /// Watches a session step by step: for profiling and calibration. Every method does nothing by default.
 pub trait Observer {

@@ -6,7 +6,7 @@
 use super::super::{FloatOutput, OutOfBounds, Result, Window};
 
 impl FloatOutput<'_> {
-    fn finish(&self, channel: usize, sum: f32) -> f32 {
+    pub(super) fn finish(&self, channel: usize, sum: f32) -> f32 {
         let sum = sum + self.bias.get(channel).copied().unwrap_or(0.0);
         sum.max(self.range[0]).min(self.range[1])
     }

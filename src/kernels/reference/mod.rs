@@ -3,11 +3,30 @@
 mod convolution;
 mod elementwise;
 mod float;
+mod lstm;
+mod matmul;
+mod movement;
+mod nonlinear;
 mod pooling;
+mod resize;
 mod softmax;
+mod transposed;
+mod wide;
 
 pub use convolution::{conv_2d, depthwise_conv_2d, dot, fully_connected};
-pub use elementwise::{AddParameters, Broadcast, MulParameters, add, dequantize, mul, quantize, requantize};
+pub use elementwise::{
+    AddParameters, Broadcast, MulParameters, add, dequantize, leaky_relu, mul, prelu, quantize, requantize,
+    squared_difference, sub,
+};
 pub use float::{conv_2d_f32, depthwise_conv_2d_f32, fully_connected_f32, softmax_f32};
-pub use pooling::{average_pool_2d, average_pool_2d_f32, max_pool_2d, max_pool_2d_f32, mean, mean_f32};
+pub use lstm::{FloatGate, FloatLstm, Gate, Lstm, lstm, lstm_f32};
+pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};
+pub use movement::{IndexMap, gather, rearrange};
+pub use nonlinear::{Argument, WideSoftmax, logistic_i16, softmax_i16, tanh_i16};
+pub use pooling::{
+    Rows, average_pool_2d, average_pool_2d_f32, fold_rows, max_pool_2d, max_pool_2d_f32, mean, mean_f32, sum_f32,
+};
+pub use resize::{Extents, Sampling, resize_bilinear, resize_bilinear_f32};
 pub use softmax::{SoftmaxParameters, softmax};
+pub use transposed::{transpose_conv_2d, transpose_conv_2d_f32, transpose_conv_2d_i16};
+pub use wide::{conv_2d_i16, depthwise_conv_2d_i16, fully_connected_i16};

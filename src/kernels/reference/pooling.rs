@@ -1,6 +1,6 @@
 //! Pooling and means: sums and maxima of codes, no requantization but for the mean.
 
-use super::super::{OutOfBounds, Result, Window};
+use super::super::{Code, OutOfBounds, Result, Window};
 use crate::fixed::Multiplier;
 
 /// Folds the taps inside the image for every output element, then writes what `finish` makes of it and of the taps.
@@ -37,20 +37,32 @@ fn pool<T: Copy, A: Copy>(
 }
 
 /// The rounded mean of the codes inside the image, halves away from zero, clamped to `range`.
-pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+pub fn average_pool_2d<C: Code>(
+    window: &Window,
+    channels: usize,
+    input: &[C],
+    range: [i32; 2],
+    output: &mut [C],
+) -> Result {
     let mean = |sum: i32, taps: usize| {
         let count = (taps as i32).max(1);
         let half = count / 2;
         let rounded = if sum > 0 { sum.wrapping_add(half) / count } else { sum.wrapping_sub(half) / count };
-        rounded.min(range[1]).max(range[0]) as i8
+        C::saturate(rounded.min(range[1]).max(range[0]))
     };
-    pool(window, channels, input, output, 0_i32, |sum, code| sum.wrapping_add(i32::from(code)), mean)
+    pool(window, channels, input, output, 0_i32, |sum, code| sum.wrapping_add(code.widen()), mean)
 }
 
 /// The largest code inside the image, clamped to `range`.
-pub fn max_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
-    let clamp = |largest: i8, _| i32::from(largest).min(range[1]).max(range[0]) as i8;
-    pool(window, channels, input, output, i8::MIN, i8::max, clamp)
+pub fn max_pool_2d<C: Code>(
+    window: &Window,
+    channels: usize,
+    input: &[C],
+    range: [i32; 2],
+    output: &mut [C],
+) -> Result {
+    let clamp = |largest: C, _| C::saturate(largest.widen().min(range[1]).max(range[0]));
+    pool(window, channels, input, output, C::saturate(i32::MIN), C::max, clamp)
 }
 
 /// The mean of the values inside the image, summed row by row, then clamped to `range`.
@@ -73,13 +85,13 @@ pub fn max_pool_2d_f32(window: &Window, channels: usize, input: &[f32], range: [
 
 /// The mean over `count` rows of `channels` codes: `(sum - zero_point * count) * multiplier + output_zero_point`,
 /// where the multiplier holds the division by `count`.
-pub fn mean(
+pub fn mean<C: Code>(
     channels: usize,
     count: usize,
-    input: &[i8],
+    input: &[C],
     [input_zero_point, output_zero_point]: [i32; 2],
     multiplier: Multiplier,
-    output: &mut [i8],
+    output: &mut [C],
 ) -> Result {
     let block = channels.wrapping_mul(count);
     if block == 0 {
@@ -88,9 +100,9 @@ pub fn mean(
     for (block, codes) in input.chunks_exact(block).zip(output.chunks_exact_mut(channels)) {
         for (channel, code) in codes.iter_mut().enumerate() {
             let values = block.iter().skip(channel).step_by(channels);
-            let sum = values.fold(0_i32, |sum, value| sum.wrapping_add(i32::from(*value)));
+            let sum = values.fold(0_i32, |sum, value| sum.wrapping_add(value.widen()));
             let centred = sum.wrapping_sub(input_zero_point.wrapping_mul(count as i32));
-            *code = multiplier.apply(centred).wrapping_add(output_zero_point).clamp(-128, 127) as i8;
+            *code = C::saturate(multiplier.apply(centred).wrapping_add(output_zero_point));
         }
     }
     Ok(())
@@ -98,14 +110,35 @@ pub fn mean(
 
 /// The mean over `count` rows of `channels` values, summed in order.
 pub fn mean_f32(channels: usize, count: usize, input: &[f32], output: &mut [f32]) -> Result {
+    fold_rows(channels, count, input, output, |values: Rows<'_, f32>| {
+        values.fold(0.0, |sum, value| sum + value) / count as f32
+    })
+}
+
+/// The sum over `count` rows of `channels` values, in order.
+pub fn sum_f32(channels: usize, count: usize, input: &[f32], output: &mut [f32]) -> Result {
+    fold_rows(channels, count, input, output, |values: Rows<'_, f32>| values.fold(0.0, |sum, value| sum + value))
+}
+
+/// The values of one channel.
+pub type Rows<'a, T> = core::iter::Copied<core::iter::StepBy<core::iter::Skip<core::slice::Iter<'a, T>>>>;
+
+/// What `fold` makes of each channel's values over `count` rows of `channels` values.
+#[inline(always)]
+pub fn fold_rows<T: Copy, O>(
+    channels: usize,
+    count: usize,
+    input: &[T],
+    output: &mut [O],
+    fold: impl Fn(Rows<'_, T>) -> O,
+) -> Result {
     let block = channels.wrapping_mul(count);
     if block == 0 {
         return Err(OutOfBounds);
     }
     for (block, values) in input.chunks_exact(block).zip(output.chunks_exact_mut(channels)) {
         for (channel, value) in values.iter_mut().enumerate() {
-            let sum = block.iter().skip(channel).step_by(channels).fold(0.0_f32, |sum, value| sum + value);
-            *value = sum / count as f32;
+            *value = fold(block.iter().skip(channel).step_by(channels).copied());
         }
     }
     Ok(())

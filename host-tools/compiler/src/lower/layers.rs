@@ -141,7 +141,7 @@ impl Lowering<'_> {
         let channels = input.shape.iter().skip(if axes.is_empty() { 0 } else { last + 1 }).product::<usize>();
         let (count, channels) = (u32::try_from(count)?, u32::try_from(channels)?);
         let parameters = if output.data_type == DataType::Int8 {
-            mean::Parameters::int8(count, channels, scale(input)?.scale, scale(output)?.scale)
+            mean::Parameters::codes(count, channels, scale(input)?.scale, scale(output)?.scale)
         } else {
             mean::Parameters { count, channels, mantissa: 0, exponent: 0 }
         };

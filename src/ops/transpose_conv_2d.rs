@@ -1,0 +1,98 @@
+//! Transposed convolution: the gradient of a convolution by its input, used to enlarge images (TensorFlow Lite's
+//! TRANSPOSE_CONV, double rounding; int16 sums have 64 bits).
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::elements;
+use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
+use crate::kernels::reference;
+
+/// The int8 operator.
+pub static INT8: Operator = Operator { kind: OpKind::TransposeConv2dInt8, verify, run };
+/// The operator on int16 with int8 weights.
+pub static INT16: Operator = Operator { kind: OpKind::TransposeConv2dInt16, verify: verify_i16, run: run_i16 };
+/// The f32 operator.
+pub static FLOAT32: Operator = Operator { kind: OpKind::TransposeConv2dFloat32, verify: verify_f32, run: run_f32 };
+
+/// Parameters of a transposed convolution; `L` is [`QuantizedLayer`], [`WideLayer`] or [`FloatLayer`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters<L> {
+    /// The window of the convolution that this one transposes: from this one's output to its input.
+    pub window: WindowParameters,
+    /// Weights `[out][kernel_rows][kernel_columns][in]`.
+    pub layer: L,
+}
+
+impl<L> Parameters<L> {
+    /// Checks the shapes; returns the number of weights and of output channels.
+    fn verify(&self, input: &Tensor, output: &Tensor) -> Result<[usize; 2], Error> {
+        let (window, [outputs, channels]) = self.window.verify(output, input)?;
+        let [rows, columns] = window.kernel;
+        let filter = rows.saturating_mul(columns).saturating_mul(channels);
+        Ok([outputs.saturating_mul(filter), outputs])
+    }
+}
+
+fn verify(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<QuantizedLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, [outputs, channels]) = window.over(&output, &input)?;
+    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view, &input, &output)?);
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    let channels = [channels, outputs];
+    Ok(reference::transpose_conv_2d(&window, channels, x, weights, &requantization, elements(codes)?)?)
+}
+
+fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<WideLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, [outputs, channels]) = window.over(&output, &input)?;
+    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    let channels = [channels, outputs];
+    Ok(reference::transpose_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
+}
+
+fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let parameters: Parameters<FloatLayer> = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let [weights, channels] = parameters.verify(&input, &output)?;
+    parameters.layer.verify(view, &input, &output, weights, channels)
+}
+
+fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, [outputs, channels]) = window.over(&output, &input)?;
+    let (weights, finish) = (layer.weights(&view)?, layer.output(&view)?);
+    let regions = call.output()?;
+    let [values] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    let channels = [channels, outputs];
+    Ok(reference::transpose_conv_2d_f32(&window, channels, x, weights, &finish, elements(values)?)?)
+}
