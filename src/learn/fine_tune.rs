@@ -220,8 +220,10 @@ impl<O: Optimizer, const FEATURES: usize, const CAPACITY: usize, const CLASSES: 
         check_progress(first_loss, 0, 0)?;
         self.optimizer.reset();
         let mut order = heapless::Vec::<u16, CAPACITY>::new();
-        // Never longer than CAPACITY, so extend can't overflow.
-        order.extend((0..u16::MAX).take(self.samples.len()));
+        for index in (0..u16::MAX).take(self.samples.len()) {
+            // Never more than CAPACITY, hence never refused.
+            let _ = order.push(index);
+        }
         let mut random = Pcg32::new(self.settings.seed);
 
         let mut progress = Progress { epochs: 0, steps: 0, loss: first_loss };

@@ -12,7 +12,7 @@
 //! | optimizer state: [`Sgd`] without momentum / with / [`Adam`] | `0` / `4 P` / `8 P` |
 //! | [`FineTuner`] workspace: gradient, backup, one sample | `4 (2 P + classes + features)` |
 //! | [`ReplayBuffer<F, N, C>`](ReplayBuffer) | `N (F + 2) + 8 C`, and less than 64 |
-//! | stack during [`FineTuner::run`]: the shuffled order | `2 N`, and a few hundred |
+//! | stack during [`FineTuner::run`]: the shuffled order | `2 N`, and less than 1 KiB |
 //!
 //! All sums are f32, in one fixed order that each function states: the same inputs give the same
 //! bits on every core that computes IEEE 754 without contraction. Training uses `libm`'s accurate

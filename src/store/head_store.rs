@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::NorFlash;
 use super::error::StoreError;
 use super::layout::Layout;
 use super::record::{FORMAT, HeadIdentity, Header, is_newer};
-use super::slot::{Slot, mark_is_erased, read_payload, write_header, write_mark, write_payload};
+use super::slot::{Chunk, Slot, mark_is_erased, read_payload, write_header, write_mark, write_payload};
 
 /// Keeps the head of one encoder in a region of a NOR flash.
 ///
@@ -180,7 +180,7 @@ impl<F: NorFlash> HeadStore<F> {
         bias: &mut [f32],
     ) -> Result<u32, StoreError<F::Error>> {
         let mut parameters = weights.iter_mut().chain(bias);
-        let crc = read_payload(&mut self.flash, &self.layout, start, |word| {
+        let crc = read_payload(&mut self.flash, &self.layout, start, &mut Chunk::new(), |word| {
             if let Some(parameter) = parameters.next() {
                 *parameter = f32::from_le_bytes(word);
             }

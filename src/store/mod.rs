@@ -25,8 +25,8 @@
 //! this record can have. A mark that a power cut spoiled counts for nothing, and the next one is used.
 //!
 //! # RAM
-//! The store holds its flash driver and less than 64 bytes; every operation needs less than 1 KiB of stack,
-//! whatever the size of the head.
+//! The store holds its flash driver and less than 64 bytes; every operation needs less than 2 KiB of stack,
+//! the driver apart, whatever the size of the head.
 
 mod error;
 mod head_store;

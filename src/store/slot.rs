@@ -7,10 +7,10 @@ use super::record::{CRC, Decoded, HEADER_BYTES, HeadIdentity, Header};
 
 /// A piece of a record. Aligned, as some drivers read and write through DMA.
 #[repr(C, align(16))]
-struct Chunk([u8; CHUNK]);
+pub(super) struct Chunk([u8; CHUNK]);
 
 impl Chunk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([0; CHUNK])
     }
 
@@ -71,11 +71,11 @@ impl<E> Slot<E> {
             Decoded::Header(header) if header.identity != identity => return Ok(Self::Foreign(header)),
             Decoded::Header(header) => header,
         };
-        if read_payload(flash, layout, start, |_| ())? != header.payload_crc {
+        if read_payload(flash, layout, start, &mut chunk, |_| ())? != header.payload_crc {
             return Ok(Self::Garbage);
         }
         let confirmed = !header.trial
-            || layout.marks::<F>(start).any(|at| match read_mark(flash, at) {
+            || layout.marks::<F>(start).any(|at| match read_mark(flash, at, &mut chunk) {
                 Ok(mark) => mark == header.mark(),
                 Err(_) => false,
             });
@@ -125,9 +125,9 @@ pub(super) fn read_payload<F: NorFlash>(
     flash: &mut F,
     layout: &Layout,
     start: u32,
+    chunk: &mut Chunk,
     mut visit: impl FnMut([u8; 4]),
 ) -> Result<u32, F::Error> {
-    let mut chunk = Chunk::new();
     let mut digest = CRC.digest();
     for (at, length) in layout.chunks(start) {
         let bytes = chunk.padded::<F>(length);
@@ -189,8 +189,7 @@ pub(super) fn mark_is_erased<F: NorFlash>(flash: &mut F, at: u32) -> bool {
     flash.read(at, bytes).is_ok() && is_erased(bytes)
 }
 
-fn read_mark<F: NorFlash>(flash: &mut F, at: u32) -> Result<[u8; MARK_BYTES], F::Error> {
-    let mut chunk = Chunk::new();
+fn read_mark<F: NorFlash>(flash: &mut F, at: u32, chunk: &mut Chunk) -> Result<[u8; MARK_BYTES], F::Error> {
     flash.read(at, chunk.padded::<F>(MARK_BYTES))?;
     Ok(chunk.0.first_chunk().copied().unwrap_or_default())
 }
