@@ -14,6 +14,7 @@
 //! | [`kernels`] | pure functions on slices, for each core |
 //! | [`fixed`] | fixed-point arithmetic |
 
+mod error;
 pub mod fixed;
 pub mod frontend;
 pub mod kernels;
@@ -23,5 +24,6 @@ pub mod ops;
 pub mod session;
 pub mod store;
 
+pub use error::Error;
 pub use model::Model;
 pub use session::{Arena, Session};

@@ -1,0 +1,56 @@
+//! `nervelet train`: a recipe becomes a run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use nervelet_trainer::TrainOptions;
+use nervelet_trainer::dataset::Split;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The recipe, a TOML file.
+    recipe: PathBuf,
+    /// The folder with the dataset, or with a folder of its name [default: $NERVELET_DATA, else ../shared/data].
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The run folder [default: runs/RECIPE].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Epochs instead of the recipe's.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let options = TrainOptions {
+        data: arguments.data.clone(),
+        out: arguments.out.clone(),
+        epochs: arguments.epochs,
+        quiet: arguments.quiet,
+    };
+    let run = nervelet_trainer::train(&arguments.recipe, &options)?;
+    let record = run.record();
+    println!(
+        "{} parameters, best epoch {} of {}, {:.0} s",
+        record.parameters,
+        record.best_epoch,
+        record.history.len(),
+        record.seconds
+    );
+    for split in [Split::Train, Split::Val, Split::Test] {
+        if let Some(scores) = run.float_scores(split) {
+            println!("{split:?}: accuracy {:.4}, macro F1 {:.4}", scores.accuracy, scores.macro_f1);
+        }
+    }
+    if let Some(anomalies) = &record.anomalies {
+        match anomalies.area_under_curve {
+            Some(area) => println!("anomalies: area under the curve {area:.4}"),
+            None => println!("validation error {:.5}", anomalies.val_error),
+        }
+    }
+    println!("report: {}", run.folder().join("report.html").display());
+    Ok(())
+}
