@@ -50,8 +50,8 @@ pub struct Parameters {
     pub cell_factor: i32,
     /// The shift that belongs to the factor.
     pub cell_shift: u8,
-    /// The cell is clipped to this magnitude.
-    pub cell_clip: i16,
+    /// The cell is clipped to this magnitude; 32768 for none.
+    pub cell_clip: u16,
 }
 
 /// One gate of an f32 LSTM.
@@ -107,7 +107,6 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.constant::<u16>(parameters.table, 256)?;
     let mut sound = defined(&parameters.mantissas, &parameters.exponents)
         && parameters.cell_shift < 32
-        && parameters.cell_clip >= 0
         && view.output(0)?.zero_point == hidden.zero_point;
     for gate in &parameters.gates {
         view.constant::<i8>(gate.input_weights, units.saturating_mul(depth))?;

@@ -154,12 +154,20 @@ fn spatial_padding(graph: &Graph, position: usize) -> Option<(usize, Vec<(usize,
     (fits && only_spatial).then(|| (pad, amounts.clone()))
 }
 
+/// Whether a node's input and output have the same codes; between different ones a relu rescales, which rounds.
+fn keeps_quantization(graph: &Graph, position: usize) -> bool {
+    let node = &graph.nodes[position];
+    let quantization = |id: &TensorId| &graph.tensor(*id).quantization;
+    node.inputs.first().map(quantization) == node.outputs.first().map(quantization)
+}
+
 /// A relu behind a layer becomes the layer's own activation.
 fn fuse_activations(graph: &mut Graph) {
     let mut position = 0;
     while position < graph.nodes.len() {
         let fused = match graph.nodes[position].op {
             Op::Clamp { activation } => sole_producer(graph, graph.nodes[position].inputs[0])
+                .filter(|_| keeps_quantization(graph, position))
                 .filter(|producer| activation_of(&mut graph.nodes[*producer].op.clone()) == Some(&mut Activation::None))
                 .map(|producer| (producer, activation)),
             _ => None,

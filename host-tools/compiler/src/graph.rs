@@ -4,7 +4,7 @@
 //! `[out][kernel_height][kernel_width][in / groups]`, depthwise `[kernel_height][kernel_width][channels * multiplier]`,
 //! fully connected `[out][in]`. A sequence of `time` steps with `channels` values is `[1, 1, time, channels]`.
 
-use nervelet::ops::DataType;
+use nervelet::ops::{DataType, IndexMap};
 
 /// Names a tensor of one [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -201,6 +201,95 @@ impl Window {
     }
 }
 
+/// A function of each element.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Function {
+    /// `exp(x)`.
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// `|x|`.
+    Abs,
+    /// `-x`.
+    Neg,
+    /// `x * x`.
+    Square,
+    /// The square root.
+    Sqrt,
+    /// `1 / sqrt(x)`.
+    Rsqrt,
+    /// The sine.
+    Sin,
+    /// The cosine.
+    Cos,
+    /// The next integer below.
+    Floor,
+    /// The next integer above.
+    Ceil,
+    /// The nearest integer, halves to even.
+    Round,
+    /// `x` where it is positive, `exp(x) - 1` elsewhere.
+    Elu,
+    /// `x * clamp(x + 3, 0, 6) / 6`.
+    HardSwish,
+    /// `x` times the normal distribution function.
+    Gelu,
+    /// The tanh form of the same.
+    GeluTanh,
+    /// `x` where it is positive, `slope * x` elsewhere.
+    LeakyRelu {
+        /// The slope.
+        slope: f32,
+    },
+}
+
+impl Function {
+    /// The name that messages use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Function::Exp => "exp",
+            Function::Log => "log",
+            Function::Abs => "abs",
+            Function::Neg => "neg",
+            Function::Square => "square",
+            Function::Sqrt => "sqrt",
+            Function::Rsqrt => "rsqrt",
+            Function::Sin => "sin",
+            Function::Cos => "cos",
+            Function::Floor => "floor",
+            Function::Ceil => "ceil",
+            Function::Round => "round",
+            Function::Elu => "elu",
+            Function::HardSwish => "hard_swish",
+            Function::Gelu => "gelu",
+            Function::GeluTanh => "gelu_tanh",
+            Function::LeakyRelu { .. } => "leaky_relu",
+        }
+    }
+}
+
+/// What a reduction makes of many elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their sum.
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+}
+
+impl Reduction {
+    /// The name that messages use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reduction::Sum => "sum",
+            Reduction::Max => "reduce_max",
+            Reduction::Min => "reduce_min",
+        }
+    }
+}
+
 /// What a node computes. The inputs in order are given in each comment; all others are attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -263,6 +352,78 @@ pub enum Op {
         /// Fused activation.
         activation: Activation,
     },
+    /// Inputs: a, b; broadcast as numpy does. The difference.
+    Sub {
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: a, b; broadcast as numpy does. The quotient; float only.
+    Div {
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: a, b; broadcast as numpy does. Integer operands have the output's scale.
+    Maximum,
+    /// Inputs: a, b; broadcast as numpy does. Integer operands have the output's scale.
+    Minimum,
+    /// Inputs: a, b; broadcast as numpy does. `(a - b)^2`.
+    SquaredDifference,
+    /// Inputs: x, slopes; broadcast as numpy does. `x` where it is positive, `slope * x` elsewhere.
+    Prelu,
+    /// Inputs: a `[.., rows, depth]`, b `[.., depth, columns]`; the leading axes are equal, or one operand has none
+    /// above 1.
+    BatchMatmul {
+        /// Whether the last two axes of a are exchanged.
+        transpose_a: bool,
+        /// Whether the last two axes of b are exchanged.
+        transpose_b: bool,
+    },
+    /// Inputs: x, weights `[out][kernel_height][kernel_width][in]`, bias (optional). The window is that of the
+    /// convolution it transposes: from this one's output to its input.
+    TransposeConv2d {
+        /// The sliding window.
+        window: Window,
+        /// Fused activation.
+        activation: Activation,
+    },
+    /// Inputs: x. Over the axes, which are kept as 1 or dropped by the output's shape.
+    Reduce {
+        /// What is made of the elements.
+        reduction: Reduction,
+        /// The axes reduced.
+        axes: Vec<usize>,
+    },
+    /// Inputs: x. The position of the maximum along an axis, int32 or int64.
+    ArgMax {
+        /// The axis.
+        axis: usize,
+    },
+    /// Inputs: x. Moves elements by an affine map of their index, see [`index_map`](crate::index_map).
+    Rearrange(IndexMap),
+    /// Inputs: x. Picks rows along an axis.
+    Gather {
+        /// The axis.
+        axis: usize,
+        /// The input's row for each of the output.
+        rows: Vec<u32>,
+    },
+    /// Inputs: x. Resizes an image bilinearly to the output's shape.
+    ResizeBilinear {
+        /// The corner elements of input and output meet.
+        align_corners: bool,
+        /// Coordinates are those of the elements' centres.
+        half_pixel_centers: bool,
+    },
+    /// Inputs: x. Along the last axis; float only.
+    LogSoftmax,
+    /// Inputs: x. Divided by the Euclidean norm along the last axis; float only.
+    L2Normalization,
+    /// Inputs: x, then input weights `[units][in]`, recurrent weights `[units][units]` and bias of the gates input,
+    /// forget, cell and output. Outputs: the sequence, the hidden state and the cell, both among the graph's states.
+    Lstm {
+        /// The cell is clipped to this magnitude; infinite for none.
+        cell_clip: f32,
+    },
     /// Inputs: any number, joined along `axis`.
     Concatenation {
         /// The joined axis.
@@ -272,6 +433,13 @@ pub enum Op {
     Pad {
         /// `(before, after)` for each axis.
         amounts: Vec<(usize, usize)>,
+    },
+    /// Inputs: x. As `Pad`, with a value of the tensor's type instead of zero.
+    PadWith {
+        /// `(before, after)` for each axis.
+        amounts: Vec<(usize, usize)>,
+        /// The one element.
+        value: Data,
     },
     /// Inputs: x. The same elements in another shape, which the output tensor has.
     Reshape,
@@ -284,6 +452,13 @@ pub enum Op {
     Logistic,
     /// Inputs: x.
     Tanh,
+    /// Inputs: x. A function of each element.
+    Function(Function),
+    /// Inputs: x of int8. Any function of a code; the one for code `c` at index `c + 128`.
+    Table {
+        /// 256 codes of the output.
+        codes: Vec<i8>,
+    },
     /// Inputs: x. An activation that stands alone.
     Clamp {
         /// Which of the relu family.
@@ -306,8 +481,26 @@ impl Op {
             Op::Mean { .. } => "mean",
             Op::Add { .. } => "add",
             Op::Mul { .. } => "mul",
+            Op::Sub { .. } => "sub",
+            Op::Div { .. } => "div",
+            Op::Maximum => "maximum",
+            Op::Minimum => "minimum",
+            Op::SquaredDifference => "squared_difference",
+            Op::Prelu => "prelu",
+            Op::BatchMatmul { .. } => "batch_matmul",
+            Op::TransposeConv2d { .. } => "transpose_conv_2d",
+            Op::Reduce { reduction, .. } => reduction.name(),
+            Op::ArgMax { .. } => "arg_max",
+            Op::Rearrange(_) => "rearrange",
+            Op::Gather { .. } => "gather",
+            Op::ResizeBilinear { .. } => "resize_bilinear",
+            Op::LogSoftmax => "log_softmax",
+            Op::L2Normalization => "l2_normalization",
+            Op::Lstm { .. } => "lstm",
+            Op::Function(function) => function.name(),
+            Op::Table { .. } => "table",
             Op::Concatenation { .. } => "concatenation",
-            Op::Pad { .. } => "pad",
+            Op::Pad { .. } | Op::PadWith { .. } => "pad",
             Op::Reshape => "reshape",
             Op::Softmax { .. } => "softmax",
             Op::Logistic => "logistic",
@@ -357,6 +550,8 @@ pub struct Graph {
     pub normalization: Vec<Option<Normalization>>,
     /// Names of the classes that the first output scores; empty for a regression.
     pub classes: Vec<String>,
+    /// Outputs of nodes that live from one run to the next and start at the real 0, such as recurrent states.
+    pub states: Vec<TensorId>,
 }
 
 impl Graph {

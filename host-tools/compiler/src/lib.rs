@@ -11,11 +11,13 @@ pub mod calibrate;
 pub mod compile;
 pub mod fold;
 pub mod graph;
+pub mod index_map;
 pub mod lower;
 pub mod macs;
 pub mod plan;
 pub mod program;
 pub mod quantize;
+mod tables;
 pub mod write;
 
 pub use aligned::AlignedBytes;

@@ -45,7 +45,16 @@ fn fixed_scale(op: &Op) -> Option<Quantization> {
 
 /// Whether an operator moves codes without scaling them.
 fn keeps_scale(op: &Op) -> bool {
-    matches!(op, Op::MaxPool2d { .. } | Op::AveragePool2d { .. } | Op::Reshape | Op::Pad { .. })
+    matches!(
+        op,
+        Op::MaxPool2d { .. }
+            | Op::AveragePool2d { .. }
+            | Op::Reshape
+            | Op::Pad { .. }
+            | Op::Rearrange(_)
+            | Op::Gather { .. }
+            | Op::ResizeBilinear { .. }
+    )
 }
 
 fn assign_scales(graph: &mut Graph, ranges: &Ranges) -> Result<()> {

@@ -1,9 +1,9 @@
 //! From program to bytes: plans the arena, then encodes the model file.
 
 use anyhow::{Context, Result, ensure};
-use nervelet::model::schema::{File, Head, MAGIC, Normalization, Port, Prelude, VERSION, checksum};
+use nervelet::model::schema::{File, Head, MAGIC, Normalization, Port, Prelude, State, VERSION, checksum};
 use nervelet::model::{ALIGNMENT, Records};
-use nervelet::ops::{Place, Span};
+use nervelet::ops::{DataType, Place, Span};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -76,6 +76,7 @@ pub fn write(
     let [inputs, outputs, classes] = [records(&ports[0])?, records(&ports[1])?, records(&classes)?];
     let tensors: Vec<u8> = lowered.program.tensors.iter().flat_map(nervelet::ops::Tensor::to_bytes).collect();
     let steps = encode_steps(&lowered.program, &plan)?;
+    let states = encode_states(graph, &lowered)?;
     let file = File {
         producer: concat!("nervelet ", env!("CARGO_PKG_VERSION")),
         name: &graph.name,
@@ -87,7 +88,7 @@ pub fn write(
         classes: Records::new(&classes),
         tensors: &tensors,
         steps: Records::new(&steps),
-        states: Records::new(&[]),
+        states: Records::new(&states),
         head,
         extensions: &[],
         padding: &[],
@@ -120,6 +121,11 @@ fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan>
     }
     for id in &graph.outputs {
         touch(lowered.tensors[id.0].context("an output is no tensor of the program")?, last_step)?;
+    }
+    for id in &graph.states {
+        let index = lowered.tensors[id.0].context("a state is no tensor of the program")?;
+        touch(index, 0)?;
+        touch(index, last_step)?;
     }
     if sharing == Sharing::None {
         for buffer in buffers.iter_mut().flatten() {
@@ -173,6 +179,17 @@ fn encode_steps(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
         })?);
     }
     Ok(bytes)
+}
+
+/// The parts of the arena that live on, with the byte that a reset fills them with.
+fn encode_states(graph: &Graph, lowered: &Lowered) -> Result<Vec<u8>> {
+    let states = graph.states.iter().map(|id| {
+        let index = lowered.tensors[id.0].context("a state is no tensor of the program")?;
+        let tensor = lowered.program.tensors[usize::from(index)];
+        let reset = if tensor.data_type == DataType::Int8 { tensor.zero_point as u8 } else { 0 };
+        Ok(State { span: tensor.span(), reset })
+    });
+    records(&states.collect::<Result<Vec<_>>>()?)
 }
 
 fn floats(program: &mut Program, values: &[f32]) -> Result<Span> {

@@ -1,29 +1,52 @@
-//! Element-wise operators, softmax, conversions, and those that move elements.
+//! Element-wise operators on two tensors, conversions, and operators that join or surround tensors.
 
 use anyhow::{Context, Result, bail, ensure};
-use nervelet::fixed::{Multiplier, logistic_code, tanh_code};
-use nervelet::kernels::reference::SoftmaxParameters;
-use nervelet::ops::{Broadcast, DataType, OpKind};
-use nervelet::ops::{add, concatenation, lookup, pad, quantize, softmax, unary};
+use nervelet::fixed::Multiplier;
+use nervelet::ops::{Broadcast, DataType, OpKind, QuantizedElement};
+use nervelet::ops::{add, concatenation, pad, quantize};
 
-use super::{Lowering, Scale, code_range, real_range, scale};
-use crate::graph::{Activation, Node};
+use super::{Lowering, code_range, real_range, scale};
+use crate::graph::{Activation, Data, Node};
 
 impl Lowering<'_> {
-    pub(super) fn add(&mut self, node: &Node, activation: Activation) -> Result<()> {
-        let kind = self.by_type(node, 2, OpKind::AddInt8, OpKind::AddFloat32)?;
-        if kind == OpKind::AddFloat32 {
-            return self.float_binary(node, kind, activation);
+    /// A sum or a difference.
+    pub(super) fn sum(&mut self, node: &Node, activation: Activation, kinds: [OpKind; 3]) -> Result<()> {
+        let kind = self.by_type(node, 2, kinds)?;
+        match self.output(node)?.data_type {
+            DataType::Int8 => self.scaled_binary::<i8>(node, kind, activation, |t, out| t / (f64::from(1 << 20) * out)),
+            DataType::Int16 => {
+                self.scaled_binary::<i16>(node, kind, activation, |t, out| t / (f64::from(1 << 15) * out))
+            }
+            _ => self.float_binary(node, kind, activation),
         }
+    }
+
+    pub(super) fn squared_difference(&mut self, node: &Node) -> Result<()> {
+        let kind = self.by_narrow_type(node, 2, OpKind::SquaredDifferenceInt8, OpKind::SquaredDifferenceFloat32)?;
+        if kind == OpKind::SquaredDifferenceFloat32 {
+            return self.float_binary(node, kind, Activation::None);
+        }
+        self.scaled_binary::<i8>(node, kind, Activation::None, |t, out| t * t / (f64::from(1 << 14) * out))
+    }
+
+    /// An operator that brings both operands to twice the larger scale `t`; `finish` makes the output's factor of `t`
+    /// and the output's scale.
+    fn scaled_binary<C: QuantizedElement>(
+        &mut self,
+        node: &Node,
+        kind: OpKind,
+        activation: Activation,
+        finish: impl Fn(f64, f64) -> f64,
+    ) -> Result<()> {
         let (a, b, output) = (self.input(node, 0)?, self.input(node, 1)?, self.output(node)?);
         let [a, b, out] = [scale(a)?, scale(b)?, scale(output)?].map(|scale| f64::from(scale.scale));
         let twice_larger = 2.0 * a.max(b);
-        let factors = [a / twice_larger, b / twice_larger, twice_larger / (f64::from(1 << 20) * out)];
-        self.int8_binary(node, kind, activation, factors.map(Multiplier::from_real))
+        let factors = [a / twice_larger, b / twice_larger, finish(twice_larger, out)];
+        self.code_binary::<C>(node, kind, activation, factors.map(Multiplier::from_real))
     }
 
     pub(super) fn mul(&mut self, node: &Node, activation: Activation) -> Result<()> {
-        let kind = self.by_type(node, 2, OpKind::MulInt8, OpKind::MulFloat32)?;
+        let kind = self.by_type(node, 2, [OpKind::MulInt8, OpKind::MulInt16, OpKind::MulFloat32])?;
         if kind == OpKind::MulFloat32 {
             return self.float_binary(node, kind, activation);
         }
@@ -31,10 +54,47 @@ impl Lowering<'_> {
         // The reference forms this product and quotient in f32.
         let factor = scale(a)?.scale * scale(b)?.scale / scale(output)?.scale;
         let unused = Multiplier::default();
-        self.int8_binary(node, kind, activation, [unused, unused, Multiplier::from_real(f64::from(factor))])
+        let factors = [unused, unused, Multiplier::from_real(f64::from(factor))];
+        match kind {
+            OpKind::MulInt8 => self.code_binary::<i8>(node, kind, activation, factors),
+            _ => self.code_binary::<i16>(node, kind, activation, factors),
+        }
     }
 
-    fn int8_binary(
+    pub(super) fn div(&mut self, node: &Node, activation: Activation) -> Result<()> {
+        match self.data_type(node, 2)? {
+            DataType::Float32 => self.float_binary(node, OpKind::DivFloat32, activation),
+            other => bail!("has no kernel for {other:?}: multiply by the reciprocal, or keep this part in float"),
+        }
+    }
+
+    /// A maximum or minimum.
+    pub(super) fn select(&mut self, node: &Node, int8: OpKind, float32: OpKind) -> Result<()> {
+        let kind = self.by_narrow_type(node, 2, int8, float32)?;
+        if kind == float32 {
+            return self.float_binary(node, kind, Activation::None);
+        }
+        let output = &self.output(node)?.quantization;
+        for position in [0, 1] {
+            let input = self.input(node, position)?;
+            ensure!(input.quantization == *output, "{} has another scale than the output", input.name);
+        }
+        self.code_binary::<i8>(node, kind, Activation::None, [Multiplier::default(); 3])
+    }
+
+    pub(super) fn prelu(&mut self, node: &Node) -> Result<()> {
+        let kind = self.by_narrow_type(node, 2, OpKind::PreluInt8, OpKind::PreluFloat32)?;
+        if kind == OpKind::PreluFloat32 {
+            return self.float_binary(node, kind, Activation::None);
+        }
+        let [x, slope, output] = [self.input(node, 0)?, self.input(node, 1)?, self.output(node)?];
+        let [x, slope, output] = [scale(x)?.scale, scale(slope)?.scale, scale(output)?.scale];
+        let factor = |real: f32| Multiplier::from_real(f64::from(real));
+        let factors = [factor(x / output), Multiplier::default(), factor(x * slope / output)];
+        self.code_binary::<i8>(node, kind, Activation::None, factors)
+    }
+
+    fn code_binary<C: QuantizedElement>(
         &mut self,
         node: &Node,
         kind: OpKind,
@@ -43,7 +103,7 @@ impl Lowering<'_> {
     ) -> Result<()> {
         let parameters = add::Parameters {
             broadcast: self.broadcast(node)?,
-            range: code_range(activation, self.output(node)?)?,
+            range: code_range::<C>(activation, self.output(node)?)?,
             mantissas: factors.map(|factor| factor.mantissa),
             exponents: factors.map(|factor| factor.exponent),
         };
@@ -76,7 +136,7 @@ impl Lowering<'_> {
         self.step(node, OpKind::Concatenation, node.inputs.len(), &concatenation::Parameters { axis })
     }
 
-    pub(super) fn pad(&mut self, node: &Node, amounts: &[(usize, usize)]) -> Result<()> {
+    pub(super) fn pad(&mut self, node: &Node, amounts: &[(usize, usize)], value: Option<&Data>) -> Result<()> {
         let (input, output) = (self.input(node, 0)?, self.output(node)?);
         ensure!(input.quantization == output.quantization, "input and output have different scales");
         ensure!(
@@ -85,9 +145,10 @@ impl Lowering<'_> {
             amounts.len(),
             input.shape
         );
-        let value = match input.data_type {
-            DataType::Int8 => vec![scale(input)?.zero_point as u8],
-            other => vec![0; other.bytes()],
+        let value = match (value, input.data_type) {
+            (Some(value), _) => value.to_bytes(),
+            (None, DataType::Int8) => vec![scale(input)?.zero_point as u8],
+            (None, other) => vec![0; other.bytes()],
         };
         let (mut before, mut after) = ([0; 4], [0; 4]);
         for (axis, amount) in amounts.iter().enumerate() {
@@ -97,81 +158,36 @@ impl Lowering<'_> {
         self.step(node, OpKind::Pad, 1, &pad::Parameters { before, after, value: &value })
     }
 
-    pub(super) fn softmax(&mut self, node: &Node, beta: f32) -> Result<()> {
-        let kind = self.by_type(node, 1, OpKind::SoftmaxInt8, OpKind::SoftmaxFloat32)?;
-        if kind == OpKind::SoftmaxFloat32 {
-            return self.step(node, kind, 1, &softmax::FloatParameters { beta });
-        }
-        expect_scale(scale(self.output(node)?)?, 1.0 / 256.0, -128)?;
-        let parameters = SoftmaxParameters::new(scale(self.input(node, 0)?)?.scale, beta);
-        self.step(node, kind, 1, &softmax::Parameters::from(parameters))
-    }
-
-    pub(super) fn logistic(&mut self, node: &Node) -> Result<()> {
-        let kind = self.by_type(node, 1, OpKind::LookupInt8, OpKind::LogisticFloat32)?;
-        if kind == OpKind::LogisticFloat32 {
-            return self.step(node, kind, 1, &());
-        }
-        expect_scale(scale(self.output(node)?)?, 1.0 / 256.0, -128)?;
-        self.lookup(node, logistic_code)
-    }
-
-    pub(super) fn tanh(&mut self, node: &Node) -> Result<()> {
-        let kind = self.by_type(node, 1, OpKind::LookupInt8, OpKind::TanhFloat32)?;
-        if kind == OpKind::TanhFloat32 {
-            return self.step(node, kind, 1, &());
-        }
-        expect_scale(scale(self.output(node)?)?, 1.0 / 128.0, 0)?;
-        self.lookup(node, tanh_code)
-    }
-
-    fn lookup(&mut self, node: &Node, function: impl Fn(i8, f32, i32) -> i8) -> Result<()> {
-        let Scale { scale, zero_point } = scale(self.input(node, 0)?)?;
-        let table: Vec<u8> = (-128..=127).map(|code| function(code, scale, zero_point) as u8).collect();
-        let table = self.program.constant(&table)?;
-        self.step(node, OpKind::LookupInt8, 1, &lookup::Parameters { table })
-    }
-
-    pub(super) fn clamp(&mut self, node: &Node, activation: Activation) -> Result<()> {
-        let kind = self.by_type(node, 1, OpKind::Requantize, OpKind::ClampFloat32)?;
-        if kind == OpKind::ClampFloat32 {
-            return self.step(node, kind, 1, &unary::ClampParameters { range: real_range(activation) });
-        }
-        // The reference forms this quotient in f32.
-        let (input, output) = (scale(self.input(node, 0)?)?, scale(self.output(node)?)?);
-        let factor = Multiplier::from_real(f64::from(input.scale / output.scale));
-        let range = code_range(activation, self.output(node)?)?;
-        self.requantize(node, factor, range)
-    }
-
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.input(node, 0)?, self.output(node)?);
-        match (input.data_type, output.data_type) {
-            (DataType::Float32, DataType::Int8) => self.step(node, OpKind::Quantize, 1, &()),
-            (DataType::Int8, DataType::Float32) => self.step(node, OpKind::Dequantize, 1, &()),
-            (DataType::Int8, DataType::Int8) => {
-                let factor = f64::from(scale(input)?.scale) / f64::from(scale(output)?.scale);
-                self.requantize(node, Multiplier::from_real(factor), [-128, 127])
-            }
+        let kind = match (input.data_type, output.data_type) {
+            (DataType::Float32, DataType::Int8) => return self.step(node, OpKind::Quantize, 1, &()),
+            (DataType::Float32, DataType::Int16) => return self.step(node, OpKind::QuantizeInt16, 1, &()),
+            (DataType::Int8, DataType::Float32) => return self.step(node, OpKind::Dequantize, 1, &()),
+            (DataType::Int16, DataType::Float32) => return self.step(node, OpKind::DequantizeInt16, 1, &()),
+            (DataType::Int8, DataType::Int8) => OpKind::Requantize,
+            (DataType::Int16, DataType::Int16) => OpKind::RequantizeInt16,
+            (DataType::Int8, DataType::Int16) => OpKind::Widen,
+            (DataType::Int16, DataType::Int8) => OpKind::Narrow,
+            (DataType::Int32, DataType::Int16) => OpKind::NarrowInt32,
             (from, to) => bail!("has no kernel from {from:?} to {to:?}"),
+        };
+        let factor = f64::from(scale(input)?.scale) / f64::from(scale(output)?.scale);
+        self.requantize(node, kind, factor, Activation::None)
+    }
+
+    /// Codes of one scale as codes of another, clamped.
+    pub(super) fn requantize(&mut self, node: &Node, kind: OpKind, factor: f64, activation: Activation) -> Result<()> {
+        let Multiplier { mantissa, exponent } = Multiplier::from_real(factor);
+        let output = self.output(node)?;
+        if output.data_type == DataType::Int8 {
+            let range = code_range::<i8>(activation, output)?;
+            self.step(node, kind, 1, &quantize::Parameters { mantissa, exponent, range })
+        } else {
+            let range = code_range::<i16>(activation, output)?;
+            self.step(node, kind, 1, &quantize::Parameters { mantissa, exponent, range })
         }
     }
-
-    fn requantize(&mut self, node: &Node, factor: Multiplier, range: [i8; 2]) -> Result<()> {
-        let Multiplier { mantissa, exponent } = factor;
-        self.step(node, OpKind::Requantize, 1, &quantize::Parameters { mantissa, exponent, range })
-    }
-}
-
-fn expect_scale(found: Scale, scale: f32, zero_point: i32) -> Result<()> {
-    let same = (found.scale - scale).abs() <= scale * 1e-6 && found.zero_point == zero_point;
-    ensure!(
-        same,
-        "the output's scale has to be {scale} with zero point {zero_point}, it is {} with {}",
-        found.scale,
-        found.zero_point
-    );
-    Ok(())
 }
 
 /// Strides of two shapes along an output shape, over four axes; neighbouring axes that both walk alike are merged.

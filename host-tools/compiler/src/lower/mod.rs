@@ -4,10 +4,14 @@
 //! units in the last place of a multiplier decide codes.
 
 mod elementwise;
+mod functions;
 mod layers;
+mod movement;
+mod recurrent;
+mod reductions;
 
 use anyhow::{Context, Result, bail, ensure};
-use nervelet::ops::{DataType, MAX_RANK, OpKind, Place, Tensor as TensorRecord, WindowParameters};
+use nervelet::ops::{DataType, MAX_RANK, OpKind, Place, QuantizedElement, Tensor as TensorRecord, WindowParameters};
 
 use crate::graph::{Activation, Graph, Node, Op, Tensor, TensorId, Window};
 use crate::program::Program;
@@ -44,9 +48,11 @@ struct Lowering<'g> {
 
 /// Per-tensor scale and zero point.
 #[derive(Debug, Clone, Copy)]
-struct Scale {
-    scale: f32,
-    zero_point: i32,
+pub(crate) struct Scale {
+    /// The real value of one step.
+    pub(crate) scale: f32,
+    /// The code of the real 0.
+    pub(crate) zero_point: i32,
 }
 
 impl Lowering<'_> {
@@ -57,16 +63,43 @@ impl Lowering<'_> {
             Op::FullyConnected { activation } => self.fully_connected(node, *activation),
             Op::BatchNorm { .. } => bail!("batch norm has to be folded before"),
             Op::AveragePool2d { window, activation } => {
-                self.pool_2d(node, window, *activation, OpKind::AveragePool2dInt8, OpKind::AveragePool2dFloat32)
+                let kinds = [OpKind::AveragePool2dInt8, OpKind::AveragePool2dInt16, OpKind::AveragePool2dFloat32];
+                self.pool_2d(node, window, *activation, kinds)
             }
             Op::MaxPool2d { window, activation } => {
-                self.pool_2d(node, window, *activation, OpKind::MaxPool2dInt8, OpKind::MaxPool2dFloat32)
+                let kinds = [OpKind::MaxPool2dInt8, OpKind::MaxPool2dInt16, OpKind::MaxPool2dFloat32];
+                self.pool_2d(node, window, *activation, kinds)
             }
             Op::Mean { axes, .. } => self.mean(node, axes),
-            Op::Add { activation } => self.add(node, *activation),
+            Op::Reduce { reduction, axes } => self.reduce(node, *reduction, axes),
+            Op::ArgMax { axis } => self.arg_max(node, *axis),
+            Op::Add { activation } => {
+                self.sum(node, *activation, [OpKind::AddInt8, OpKind::AddInt16, OpKind::AddFloat32])
+            }
+            Op::Sub { activation } => {
+                self.sum(node, *activation, [OpKind::SubInt8, OpKind::SubInt16, OpKind::SubFloat32])
+            }
+            Op::Div { activation } => self.div(node, *activation),
+            Op::Maximum => self.select(node, OpKind::MaximumInt8, OpKind::MaximumFloat32),
+            Op::Minimum => self.select(node, OpKind::MinimumInt8, OpKind::MinimumFloat32),
+            Op::SquaredDifference => self.squared_difference(node),
+            Op::Prelu => self.prelu(node),
+            Op::BatchMatmul { transpose_a, transpose_b } => self.batch_matmul(node, *transpose_a, *transpose_b),
+            Op::TransposeConv2d { window, activation } => self.transpose_conv_2d(node, window, *activation),
+            Op::Rearrange(map) => self.rearrange(node, map),
+            Op::Gather { axis, rows } => self.gather(node, *axis, rows),
+            Op::ResizeBilinear { align_corners, half_pixel_centers } => {
+                self.resize_bilinear(node, *align_corners, *half_pixel_centers)
+            }
+            Op::LogSoftmax => self.float_only(node, OpKind::LogSoftmaxFloat32),
+            Op::L2Normalization => self.float_only(node, OpKind::L2NormalizationFloat32),
+            Op::Lstm { cell_clip } => self.lstm(node, *cell_clip),
+            Op::Function(function) => self.function(node, *function),
+            Op::Table { codes } => self.table(node, codes),
             Op::Mul { activation } => self.mul(node, *activation),
             Op::Concatenation { axis } => self.concatenation(node, *axis),
-            Op::Pad { amounts } => self.pad(node, amounts),
+            Op::Pad { amounts } => self.pad(node, amounts, None),
+            Op::PadWith { amounts, value } => self.pad(node, amounts, Some(value)),
             Op::Reshape => self.alias(node),
             Op::Softmax { beta } => self.softmax(node, *beta),
             Op::Logistic => self.logistic(node),
@@ -128,18 +161,33 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Chooses the operator by element type; the tensors have to be of one type.
-    fn by_type(&self, node: &Node, inputs: usize, int8: OpKind, float32: OpKind) -> Result<OpKind> {
+    /// Chooses among operators for int8, int16 and f32; the tensors have to be of one type.
+    fn by_type(&self, node: &Node, inputs: usize, [int8, int16, float32]: [OpKind; 3]) -> Result<OpKind> {
+        match self.data_type(node, inputs)? {
+            DataType::Int8 => Ok(int8),
+            DataType::Int16 => Ok(int16),
+            DataType::Float32 => Ok(float32),
+            other => bail!("has no kernel for {other:?}"),
+        }
+    }
+
+    /// Chooses between operators for int8 and f32; the tensors have to be of one type.
+    fn by_narrow_type(&self, node: &Node, inputs: usize, int8: OpKind, float32: OpKind) -> Result<OpKind> {
+        match self.data_type(node, inputs)? {
+            DataType::Int8 => Ok(int8),
+            DataType::Float32 => Ok(float32),
+            other => bail!("has no kernel for {other:?}"),
+        }
+    }
+
+    /// The type of the output and of the first `inputs` inputs.
+    fn data_type(&self, node: &Node, inputs: usize) -> Result<DataType> {
         let data_type = self.output(node)?.data_type;
         for position in 0..inputs {
             let input = self.input(node, position)?;
             ensure!(input.data_type == data_type, "{} is {:?}, the output {data_type:?}", input.name, input.data_type);
         }
-        match data_type {
-            DataType::Int8 => Ok(int8),
-            DataType::Float32 => Ok(float32),
-            other => bail!("has no kernel for {other:?}"),
-        }
+        Ok(data_type)
     }
 }
 
@@ -180,11 +228,14 @@ fn scale(tensor: &Tensor) -> Result<Scale> {
 }
 
 /// The range of a fused activation in the codes of a tensor.
-fn code_range(activation: Activation, tensor: &Tensor) -> Result<[i8; 2]> {
+fn code_range<C: QuantizedElement>(activation: Activation, tensor: &Tensor) -> Result<[C; 2]> {
     let Scale { scale, zero_point } = scale(tensor)?;
-    let code = |real: f32| (f64::from((real / scale).round()) + f64::from(zero_point)).clamp(-128.0, 127.0) as i8;
+    let code = |real: f32, otherwise: i32| {
+        let code = f64::from((real / scale).round()) + f64::from(zero_point);
+        C::saturate(if real.is_finite() { code as i32 } else { otherwise })
+    };
     let (low, high) = activation.range();
-    Ok([if low.is_finite() { code(low) } else { -128 }, if high.is_finite() { code(high) } else { 127 }])
+    Ok([code(low, i32::MIN), code(high, i32::MAX)])
 }
 
 /// The range of a fused activation in reals.

@@ -135,6 +135,8 @@ impl<'b> File<'b> {
         ensure!(table.scalar::<u32>(10, 0)? == 0, "is stored in another file: convert to a single file");
         let quantization = match (table.table(4)?, data_type) {
             (Some(record), DataType::Int8 | DataType::Int16) => quantization(&record, &shape, data_type)?,
+            // Of int32 only sums that leave the quantized part have a scale that matters; biases need none.
+            (Some(record), DataType::Int32) => quantization(&record, &shape, data_type).ok().flatten(),
             _ => None,
         };
         let constant = self.buffer(table.scalar::<u32>(2, 0)?)?;
@@ -143,6 +145,13 @@ impl<'b> File<'b> {
             ensure!(found == bytes, "shape {shape:?} takes {bytes} bytes, its buffer has {found}: the file is damaged");
         }
         Ok(Tensor { name, shape, data_type, quantization, constant, is_variable: table.flag(5)? })
+    }
+
+    /// The quantization of a tensor of int8 whose shape does not matter.
+    pub(super) fn quantization_of(&self, index: usize) -> Result<Option<Quantization>> {
+        let table = self.tensors.get(index).with_context(|| format!("there is no tensor {index}"))?;
+        let record = table.table(4)?;
+        record.map_or(Ok(None), |record| quantization(&record, &[], DataType::Int8))
     }
 
     /// The bytes of a buffer; `None` for an empty one, which stands for a value computed at run time.
@@ -254,7 +263,10 @@ fn quantization(record: &Table<'_>, shape: &[usize], data_type: DataType) -> Res
     let scales: Vec<f32> = scales.iter().collect();
     let wrong = scales.iter().find(|scale| !(scale.is_finite() && **scale > 0.0));
     ensure!(wrong.is_none(), "a scale of {} is not positive", wrong.copied().unwrap_or_default());
-    let codes = if data_type == DataType::Int8 { -128..=127 } else { 0..=0 };
+    let codes = match data_type {
+        DataType::Int8 => -128..=127,
+        _ => 0..=0,
+    };
     let zero_points = zero_points.iter().map(|zero_point| {
         ensure!(codes.contains(&zero_point), "a zero point of {zero_point} is outside {codes:?} of {data_type:?}");
         Ok(zero_point as i32)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
 use nervelet_compiler::Graph;
-use nervelet_compiler::graph::{Activation, Node, Op, Tensor, TensorId};
+use nervelet_compiler::graph::{Activation, Node, Op, Quantization, Tensor, TensorId};
 
 use super::constants;
 use super::file::{File, Operator, Tensor as FileTensor};
@@ -121,12 +121,36 @@ impl<'f, 'b> Import<'f, 'b> {
         self.graph.add_tensor(tensor)
     }
 
-    /// Adds a node.
+    /// The graph tensor of a state, which lives from one run to the next.
+    pub(super) fn state(&mut self, index: usize, data_type: DataType, elements: usize) -> Result<TensorId> {
+        let tensor = self.tensor(index)?;
+        let place = format!("tensor {index} \"{}\"", tensor.name);
+        ensure!(tensor.is_variable && tensor.constant.is_none(), "{place} is no variable");
+        ensure!(self.known[index].is_none(), "{place} is the state of another operator too");
+        ensure!(tensor.data_type == data_type, "{place} holds {:?} where {data_type:?} belongs", tensor.data_type);
+        let found: usize = tensor.shape.iter().product();
+        ensure!(found == elements, "{place} has {found} elements for {elements} units");
+        let id = self.add(index, tensor);
+        self.graph.states.push(id);
+        Ok(id)
+    }
+
+    /// The quantization of a tensor that only carries one.
+    pub(super) fn quantization(&self, index: usize) -> Result<Option<Quantization>> {
+        self.file.quantization_of(index)
+    }
+
+    /// Adds a node with one output.
     pub(super) fn node(&mut self, operator: &Operator<'_>, op: Op, inputs: Vec<TensorId>, output: TensorId) {
+        self.node_with(operator, op, inputs, vec![output]);
+    }
+
+    /// Adds a node.
+    pub(super) fn node_with(&mut self, operator: &Operator<'_>, op: Op, inputs: Vec<TensorId>, outputs: Vec<TensorId>) {
         let written = operator.outputs.first().and_then(|index| self.tensor(*index).ok());
         let name = written.and_then(|tensor| layer_name(&tensor.name));
         let name = name.unwrap_or_else(|| format!("{}_{}", op.name(), operator.index));
-        self.graph.nodes.push(Node { name, op, inputs, outputs: vec![output] });
+        self.graph.nodes.push(Node { name, op, inputs, outputs });
     }
 
     fn add(&mut self, index: usize, tensor: FileTensor<'b>) -> TensorId {
@@ -165,11 +189,4 @@ pub(super) fn activation(number: i8) -> Result<Activation> {
         5 => bail!("a fused sign is not taken"),
         _ => bail!("has activation {number}, which does not exist: the file is damaged"),
     })
-}
-
-/// Fails unless a tensor has the element type.
-pub(super) fn expect_type(tensor: &FileTensor<'_>, data_type: DataType) -> Result<()> {
-    let found = tensor.data_type;
-    ensure!(found == data_type, "\"{}\" holds {found:?} where {data_type:?} belongs", tensor.name);
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Layers with weights: convolutions and dense layers.
+//! Layers with weights: convolutions, transposed ones too, and dense layers.
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
@@ -67,6 +67,36 @@ pub(super) fn fully_connected(import: &mut Import<'_, '_>, operator: &Operator<'
     layer(import, operator, op, filter.shape.clone(), 0, outputs, &shape)
 }
 
+pub(super) fn transpose_conv_2d(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Result<()> {
+    const OPTIONS: u8 = 49;
+    let (filter, x) = (import.input(operator, 1)?, import.input(operator, 2)?);
+    let [rows, columns, channels] = image(&x.shape)?;
+    let [outputs, kernel_rows, kernel_columns, depth] = filter.shape[..] else {
+        bail!("the weights have shape {:?}, not [out, rows, columns, in]", filter.shape)
+    };
+    ensure!(depth == channels, "weights of {depth} channels for an input of {channels}");
+    let wanted = constants::integers(&import.input(operator, 0)?).context("the output shape")?;
+    let extent = |extent: i64| u16::try_from(extent).ok().filter(|extent| *extent > 0).map(usize::from);
+    let size = match wanted[..] {
+        [1, rows, columns, found] if found == outputs as i64 => extent(rows).zip(extent(columns)),
+        _ => None,
+    };
+    let (new_rows, new_columns) =
+        size.with_context(|| format!("makes a shape of {wanted:?} with {outputs} outputs"))?;
+    let stride = pair(operator, OPTIONS, 2, 1, 0)?;
+    let kernel = [kernel_rows, kernel_columns];
+    let window = window(operator.option(OPTIONS, 0, 0)?, [new_rows, new_columns], kernel, stride, [1, 1])?;
+    let reaches = |extent: usize, stride: usize, new: usize, padding: usize| (extent - 1) * stride < new + padding;
+    ensure!(
+        reaches(rows, stride[0], new_rows, window.padding.top)
+            && reaches(columns, stride[1], new_columns, window.padding.left),
+        "{rows} x {columns} with a stride of {stride:?} is too large for {new_rows} x {new_columns}"
+    );
+    let op = Op::TransposeConv2d { window, activation: activation(operator.option(OPTIONS, 3, 0)?)? };
+    let shape = [1, new_rows, new_columns, outputs];
+    layer_at(import, operator, op, [2, 1, 3], filter.shape.clone(), 0, outputs, &shape)
+}
+
 /// Adds a layer with weights at input 1, quantized along `axis`, and maybe a bias at input 2.
 fn layer(
     import: &mut Import<'_, '_>,
@@ -77,11 +107,27 @@ fn layer(
     outputs: usize,
     shape: &[usize],
 ) -> Result<()> {
-    let x = import.value(operator.input(0)?)?;
+    layer_at(import, operator, op, [0, 1, 2], weights_shape, axis, outputs, shape)
+}
+
+/// As [`layer`], with the positions of input, weights and bias.
+#[allow(clippy::too_many_arguments, reason = "what layers differ in, each of another kind")]
+fn layer_at(
+    import: &mut Import<'_, '_>,
+    operator: &Operator<'_>,
+    op: Op,
+    [x_at, weights_at, bias_at]: [usize; 3],
+    weights_shape: Vec<usize>,
+    axis: usize,
+    outputs: usize,
+    shape: &[usize],
+) -> Result<()> {
+    let x = import.value(operator.input(x_at)?)?;
     let data_type = import.graph_tensor(x).data_type;
-    let weights = weights(import, operator.input(1)?, data_type, weights_shape, axis).context("the weights")?;
+    let weights =
+        weights(import, operator.input(weights_at)?, data_type, weights_shape, axis).context("the weights")?;
     let mut inputs = vec![x, weights];
-    if let Some(bias) = operator.optional_input(2) {
+    if let Some(bias) = operator.optional_input(bias_at) {
         inputs.push(self::bias(import, bias, data_type, outputs).context("the bias")?);
     }
     let output = import.output(operator, 0, shape)?;

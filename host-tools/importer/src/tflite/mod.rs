@@ -9,13 +9,16 @@ mod file;
 mod functions;
 mod import;
 mod layers;
+mod movement;
 mod opcodes;
+mod picking;
 mod pooling;
+mod recurrent;
 mod shapes;
 
 use anyhow::{Context, Result, bail};
 use nervelet_compiler::Graph;
-use nervelet_compiler::graph::{Activation, Op};
+use nervelet_compiler::graph::{Activation, Function, Op, Reduction};
 
 use file::{File, Operator};
 use import::Import;
@@ -39,28 +42,76 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
 
 /// Adds what an operator does to the graph.
 fn take(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Result<()> {
+    let function = |import: &mut Import<'_, '_>, function| functions::unary(import, operator, Op::Function(function));
     match operator.code {
         0 => functions::binary(import, operator, 11, |activation| Op::Add { activation }),
         1 => pooling::pool_2d(import, operator, |window, activation| Op::AveragePool2d { window, activation }),
         2 => shapes::concatenation(import, operator),
         3 => layers::conv_2d(import, operator),
         4 => layers::depthwise_conv_2d(import, operator),
+        5 => movement::depth_to_space(import, operator),
         6 | 114 => functions::unary(import, operator, Op::Quantize),
+        8 => function(import, Function::Floor),
         9 => layers::fully_connected(import, operator),
+        11 => functions::unary(import, operator, Op::L2Normalization),
         14 => functions::unary(import, operator, Op::Logistic),
         17 => pooling::pool_2d(import, operator, |window, activation| Op::MaxPool2d { window, activation }),
         18 => functions::binary(import, operator, 21, |activation| Op::Mul { activation }),
         19 => functions::unary(import, operator, Op::Clamp { activation: Activation::Relu }),
         20 => functions::unary(import, operator, Op::Clamp { activation: Activation::ReluN1To1 }),
-        21 => functions::unary(import, operator, Op::Clamp { activation: Activation::Relu6 }),
+        21 => functions::relu6(import, operator),
         22 => shapes::reshape(import, operator),
+        23 => picking::resize_bilinear(import, operator),
         25 => functions::softmax(import, operator),
+        26 => movement::space_to_depth(import, operator),
         28 => functions::unary(import, operator, Op::Tanh),
-        34 => shapes::pad(import, operator),
-        40 => pooling::mean(import, operator),
+        34 | 60 => shapes::pad(import, operator),
+        36 => picking::gather(import, operator),
+        39 => movement::transpose(import, operator),
+        40 => pooling::reduce(import, operator, |axes, keep_dims| Op::Mean { axes, keep_dims }),
+        41 => functions::binary(import, operator, 28, |activation| Op::Sub { activation }),
+        42 => functions::binary(import, operator, 29, |activation| Op::Div { activation }),
         43 => shapes::squeeze(import, operator),
+        44 => recurrent::lstm(import, operator),
+        45 => movement::strided_slice(import, operator),
+        47 => function(import, Function::Exp),
+        49 => movement::split(import, operator),
+        50 => functions::unary(import, operator, Op::LogSoftmax),
+        54 => functions::plain_binary(import, operator, Op::Prelu),
+        55 => functions::plain_binary(import, operator, Op::Maximum),
+        56 => pooling::arg_max(import, operator),
+        57 => functions::plain_binary(import, operator, Op::Minimum),
+        59 => function(import, Function::Neg),
+        65 => movement::slice(import, operator),
+        66 => function(import, Function::Sin),
+        67 => layers::transpose_conv_2d(import, operator),
+        69 => movement::tile(import, operator),
         70 => shapes::expand_dims(import, operator),
+        73 => function(import, Function::Log),
+        74 => pooling::reduce(import, operator, |axes, _| Op::Reduce { reduction: Reduction::Sum, axes }),
+        75 => function(import, Function::Sqrt),
+        76 => function(import, Function::Rsqrt),
+        82 => pooling::reduce(import, operator, |axes, _| Op::Reduce { reduction: Reduction::Max, axes }),
+        83 => movement::pack(import, operator),
+        88 => movement::unpack(import, operator),
+        89 => pooling::reduce(import, operator, |axes, _| Op::Reduce { reduction: Reduction::Min, axes }),
+        92 => function(import, Function::Square),
+        97 => picking::resize_nearest(import, operator),
+        98 => functions::leaky_relu(import, operator),
+        99 => functions::plain_binary(import, operator, Op::SquaredDifference),
+        100 => picking::mirror_pad(import, operator),
+        101 => function(import, Function::Abs),
+        102 => movement::split_v(import, operator),
+        104 => function(import, Function::Ceil),
+        105 => movement::reverse(import, operator),
+        108 => function(import, Function::Cos),
+        111 => function(import, Function::Elu),
+        116 => function(import, Function::Round),
+        117 => function(import, Function::HardSwish),
         118 | 119 => bail!("control flow is not taken: unroll recurrent layers (Keras: unroll=True) and convert again"),
+        126 => functions::batch_matmul(import, operator),
+        130 => movement::broadcast_to(import, operator),
+        150 => functions::gelu(import, operator),
         _ => bail!("is not taken: replace it in the model by operators that are, or compute it outside"),
     }
 }

@@ -1,6 +1,6 @@
 //! Pools and reductions.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use nervelet_compiler::graph::{Activation, Op, Window};
 
 use super::constants;
@@ -25,7 +25,12 @@ pub(super) fn pool_2d(
     Ok(())
 }
 
-pub(super) fn mean(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Result<()> {
+/// An operator that reduces the axes of constant input 1.
+pub(super) fn reduce(
+    import: &mut Import<'_, '_>,
+    operator: &Operator<'_>,
+    op: impl Fn(Vec<usize>, bool) -> Op,
+) -> Result<()> {
     let x = import.value(operator.input(0)?)?;
     let shape = import.graph_tensor(x).shape.clone();
     let mut axes = Vec::new();
@@ -35,16 +40,30 @@ pub(super) fn mean(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Resu
         axes.push(axis);
     }
     axes.sort_unstable();
-    let keep_dims = operator.options(27)?.map_or(Ok(false), |options| options.flag(0))?;
-    let reduced = |(axis, extent): (usize, &usize)| match (axes.contains(&axis), keep_dims) {
+    let keep_dims = operator.option::<u8>(27, 0, 0)? != 0;
+    let output = import.output(operator, 0, &reduced(&shape, &axes, keep_dims))?;
+    import.node(operator, op(axes, keep_dims), vec![x], output);
+    Ok(())
+}
+
+pub(super) fn arg_max(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Result<()> {
+    let x = import.value(operator.input(0)?)?;
+    let shape = import.graph_tensor(x).shape.clone();
+    let [index] = constants::integers(&import.input(operator, 1)?)?[..] else { bail!("takes one axis") };
+    let axis = axis(index, shape.len())?;
+    let output = import.output(operator, 0, &reduced(&shape, &[axis], false))?;
+    import.node(operator, Op::ArgMax { axis }, vec![x], output);
+    Ok(())
+}
+
+/// A shape without some axes, or with extent 1 there.
+fn reduced(shape: &[usize], axes: &[usize], keep_dims: bool) -> Vec<usize> {
+    let extent = |(axis, extent): (usize, &usize)| match (axes.contains(&axis), keep_dims) {
         (false, _) => Some(*extent),
         (true, true) => Some(1),
         (true, false) => None,
     };
-    let reduced: Vec<usize> = shape.iter().enumerate().filter_map(reduced).collect();
-    let output = import.output(operator, 0, &reduced)?;
-    import.node(operator, Op::Mean { axes, keep_dims }, vec![x], output);
-    Ok(())
+    shape.iter().enumerate().filter_map(extent).collect()
 }
 
 /// An axis that may be counted from behind.

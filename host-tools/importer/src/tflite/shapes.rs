@@ -89,18 +89,39 @@ pub(super) fn concatenation(import: &mut Import<'_, '_>, operator: &Operator<'_>
 
 pub(super) fn pad(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> Result<()> {
     let x = import.value(operator.input(0)?)?;
-    let amounts = import.input(operator, 1)?;
     let shape = import.graph_tensor(x).shape.clone();
+    let amounts = amounts(import, operator, &shape)?;
+    let padded: Vec<usize> =
+        shape.iter().zip(&amounts).map(|(extent, (before, after))| extent + before + after).collect();
+    let output = import.output(operator, 0, &padded)?;
+    let op = match operator.optional_input(2) {
+        None => Op::Pad { amounts },
+        Some(index) => {
+            let value = import.tensor(index)?;
+            let same = value.data_type == import.graph_tensor(x).data_type
+                && (value.quantization.is_none() || value.quantization == import.graph_tensor(x).quantization);
+            ensure!(same, "pads with a value of another type or scale than the input's");
+            let value = constants::data(&value).context("the padding value")?;
+            ensure!(value.len() == 1, "pads with {} values", value.len());
+            Op::PadWith { amounts, value }
+        }
+    };
+    import.node(operator, op, vec![x], output);
+    Ok(())
+}
+
+/// The elements before and after each axis: constant input 1.
+pub(super) fn amounts(
+    import: &Import<'_, '_>,
+    operator: &Operator<'_>,
+    shape: &[usize],
+) -> Result<Vec<(usize, usize)>> {
+    let amounts = import.input(operator, 1)?;
     ensure!(amounts.shape == [shape.len(), 2], "pads of shape {:?} for an input of {shape:?}", amounts.shape);
     let amounts = constants::integers(&amounts)?;
     let amounts = amounts.chunks_exact(2).map(|pair| {
         let [before, after] = [pair[0], pair[1]].map(|amount| u32::try_from(amount).ok().map(|amount| amount as usize));
         before.zip(after).with_context(|| format!("pads {pair:?} elements"))
     });
-    let amounts = amounts.collect::<Result<Vec<_>>>()?;
-    let padded: Vec<usize> =
-        shape.iter().zip(&amounts).map(|(extent, (before, after))| extent + before + after).collect();
-    let output = import.output(operator, 0, &padded)?;
-    import.node(operator, Op::Pad { amounts }, vec![x], output);
-    Ok(())
+    amounts.collect()
 }

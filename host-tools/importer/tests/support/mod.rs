@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// The folder of the golden material; where it is absent, says so and gives nothing.
-pub fn oracle() -> Option<PathBuf> {
+pub(crate) fn oracle() -> Option<PathBuf> {
     let root = std::env::var_os("NERVELET_ORACLE")
         .map(PathBuf::from)
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/oracle"));
