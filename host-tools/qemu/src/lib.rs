@@ -34,4 +34,5 @@ pub use finetune::{FineTuneReport, FineTuned, Learning, Optimizer, Outcome, Samp
 pub use image::Image;
 pub use log::LogLine;
 pub use machine::{Ended, Finished, qemu_version};
+pub use nervelet_board_protocol::limits;
 pub use run::Run;
