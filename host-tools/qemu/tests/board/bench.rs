@@ -37,3 +37,14 @@ fn steps_add_up_to_the_inference() {
         bench.text_bytes
     );
 }
+
+#[test]
+fn the_vector_instructions_of_the_m55_are_used() {
+    let (Some(m33), Some(m55)) = (board("qemu-m33"), board("qemu-m55")) else { return };
+    let model = model().unwrap();
+    let input = samples(&model.bytes, 7, 1).unwrap().inputs.remove(0);
+    let [without, with] = [m33, m55].map(|board| board.bench(&model.bytes, &input).unwrap());
+    let [scalar, vector] = [&without, &with].map(|bench| bench.total.instructions);
+    assert!(vector < scalar * 9 / 10, "{vector} instructions, {scalar} without them");
+    assert_eq!(with.total.model_cycles, None, "the cycle model is that of another core");
+}
