@@ -13,7 +13,8 @@ pub struct Fragment {
 
 /// A piece of a section.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+// Tagged from outside: an inner tag would buffer the numbers, which fails where serde_json keeps arbitrary precision.
+#[serde(rename_all = "snake_case")]
 pub enum Block {
     /// Running text.
     Paragraph {
