@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::process::{cargo, command, root, run as execute};
 use crate::setup;
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     setup::run()?;
     chapter("Building the tools (the first time compiles the trainer's libraries: some minutes)");
     execute(&mut cargo(&["build", "--release", "--bin", "nervelet"]))?;

@@ -9,7 +9,7 @@ use crate::setup;
 const TARGETS: [&str; 4] =
     ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     setup::run()?;
     execute(&mut cargo(&["fmt", "--all", "--check"]))?;
     for target in TARGETS {

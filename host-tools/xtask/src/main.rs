@@ -2,6 +2,7 @@
 
 mod demo;
 mod lint;
+mod miri;
 mod process;
 mod setup;
 mod test;
@@ -16,6 +17,7 @@ usage: cargo xtask <command>
   demo    the whole story on a QEMU Cortex-M4F: train, quantize, export, run, fine-tune, power cut, report
   test    every test: host, docs, firmware under QEMU
   lint    formatting, clippy on host and thumb targets, rustdoc
+  miri    the library's tests under Miri (needs a nightly toolchain with miri and rust-src)
   setup   installs what demo and test need: Rust targets through rustup, QEMU through apt";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn run(command: &str) -> Result<()> {
         "demo" => demo::run(),
         "test" => test::run(),
         "lint" => lint::run(),
+        "miri" => miri::run(),
         "setup" => setup::run(),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

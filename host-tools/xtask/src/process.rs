@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The root of the repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().nth(2).unwrap_or(package).to_path_buf()
 }
 
 /// A command in the root of the repository.
-pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
     // What cargo set for this program is not for the cargo that it starts.
@@ -25,7 +25,7 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
 }
 
 /// The same cargo that runs this program.
-pub fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)
 }
 
@@ -36,14 +36,14 @@ fn shown(command: &Command) -> String {
 }
 
 /// Shows a command and runs it.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", shown(command));
     let status = command.status().with_context(|| format!("can't start {}", shown(command)))?;
     if status.success() { Ok(()) } else { bail!("`{}` failed: {status}", shown(command)) }
 }
 
 /// Shows a command, runs it and hands each line of its output to `line` while it is shown.
-pub fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
+pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
     println!("$ {}", shown(command));
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("can't start {}", shown(command)))?;
@@ -58,7 +58,7 @@ pub fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<
 }
 
 /// The output of a command, `None` where it can't be started or fails.
-pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = command(program, arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

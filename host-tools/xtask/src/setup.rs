@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::{self, command, output_of, root};
 
 /// Rust targets through rustup, QEMU through apt.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     targets()?;
     qemu()
 }

@@ -26,7 +26,7 @@ impl Totals {
     }
 }
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     setup::run()?;
     let mut totals = Totals::default();
     let mut broken = Vec::new();
