@@ -40,7 +40,7 @@ impl HeadShape {
 pub struct Prediction {
     /// Index of the largest logit, the first one among equals.
     pub class: usize,
-    /// Its softmax probability, within 0.0015 of the exact value.
+    /// Its softmax probability, within 0.001 of the exact value.
     pub probability: f32,
 }
 
@@ -131,8 +131,9 @@ impl<'a> DenseHead<'a> {
 
     /// The most likely class and its softmax probability; needs no scratch.
     ///
-    /// The probability uses `micromath`'s exponential. Its largest error against the exact softmax,
-    /// measured over logits from -30 to 30 and 2 to 32 classes, is below 0.0015 (a test holds it).
+    /// The probability uses `micromath`'s exponential. Its largest error against the exact softmax was
+    /// measured as 0.00076 over 20,000 sets of 2 to 32 logits between -30 and 30, also in rising order,
+    /// which is the worst for the running sum; a test holds it below 0.001.
     ///
     /// # Errors
     /// [`LearnError::WrongLength`] of `features`, [`LearnError::NotFinite`] if a logit is.
@@ -229,13 +230,17 @@ mod tests {
             for logit in logits.iter_mut() {
                 *logit = spread * (random.below(2_000_001) as f32 / 1e6 - 1.0);
             }
+            // Rising logits rescale the sum every time, the worst order for its error.
+            if round % 3 == 0 {
+                logits.sort_unstable_by(f32::total_cmp);
+            }
             let predicted = predict_from(logits).unwrap();
             let exact: f64 =
                 1.0 / logits.iter().map(|l| libm::exp(f64::from(*l) - f64::from(logits[predicted.class]))).sum::<f64>();
             assert!(logits.iter().all(|l| *l <= logits[predicted.class]));
             worst = worst.max((f64::from(predicted.probability) - exact).abs());
         }
-        assert!(worst < 0.0015, "largest error of the probability: {worst}");
+        assert!(worst < 0.001, "largest error of the probability: {worst}");
     }
 
     #[test]
