@@ -2,7 +2,7 @@
 
 use super::{Multiplier, rounding_shift_right, saturating_doubling_high_multiply as multiply};
 
-fn saturating_shift_left(x: i32, shift: u32) -> i32 {
+pub(super) fn saturating_shift_left(x: i32, shift: u32) -> i32 {
     (i64::from(x) << shift.min(31)).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 

@@ -217,4 +217,8 @@ kinds! {
     GeluTanhFloat32 = 96,
     /// Leaky relu of f32.
     LeakyReluFloat32 = 97,
+    /// Log softmax of int8.
+    LogSoftmaxInt8 = 98,
+    /// Division by the Euclidean norm of int8.
+    L2NormalizationInt8 = 99,
 }

@@ -1,51 +1,110 @@
-//! Rows brought to a common scale in f32: log softmax and division by the Euclidean norm, along the last axis.
+//! Rows brought to a common scale along the last axis: log softmax, and division by the Euclidean norm (TensorFlow
+//! Lite's LOG_SOFTMAX and L2_NORMALIZATION).
+//!
+//! Int8 in fixed point: a log softmax has output scale 1/16 with zero point 127, a division by the norm 1/128 with 0.
+
+use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, DataType, Error, OpKind, Operator, StepView, Tensor};
+use super::{Call, DataType, Element, Error, OpKind, Operator, StepView, Tensor};
+use crate::fixed::Multiplier;
+use crate::kernels::reference::{self, LogSoftmaxParameters};
 
-/// `x - max - log(sum(exp(x - max)))`; it has no parameters.
-pub static LOG_SOFTMAX_FLOAT32: Operator =
-    Operator { kind: OpKind::LogSoftmaxFloat32, verify, run: |call| run(call, log_softmax) };
-/// `x / max(norm(x), 1e-6)` (TensorFlow Lite's L2_NORMALIZATION); it has no parameters.
-pub static L2_FLOAT32: Operator =
-    Operator { kind: OpKind::L2NormalizationFloat32, verify, run: |call| run(call, l2_normalize) };
+/// The int8 log softmax.
+pub static LOG_SOFTMAX_INT8: Operator =
+    Operator { kind: OpKind::LogSoftmaxInt8, verify: verify_log_softmax, run: run_log_softmax };
+/// The f32 log softmax; it has no parameters.
+pub static LOG_SOFTMAX_FLOAT32: Operator = Operator {
+    kind: OpKind::LogSoftmaxFloat32,
+    verify: |view| expect_rows(view, DataType::Float32, usize::MAX),
+    run: |call| run(call, reference::log_softmax_f32),
+};
+/// Int8 codes divided by their norm; it has no parameters.
+pub static L2_INT8: Operator = Operator {
+    kind: OpKind::L2NormalizationInt8,
+    verify: |view| {
+        view.input(0)?.expect_int8()?;
+        expect_rows(view, DataType::Int8, MAX_SQUARES)
+    },
+    run: |call| {
+        let zero_point = call.view.input(0)?.zero_point;
+        run::<i8>(call, |x, codes| reference::l2_normalize(zero_point, x, codes))
+    },
+};
+/// F32 values divided by their norm; it has no parameters.
+pub static L2_FLOAT32: Operator = Operator {
+    kind: OpKind::L2NormalizationFloat32,
+    verify: |view| expect_rows(view, DataType::Float32, usize::MAX),
+    run: |call| run(call, reference::l2_normalize_f32),
+};
+
+/// Parameters of an int8 log softmax: what [`LogSoftmaxParameters::new`] makes of the scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters {
+    /// The mantissas of one code in Q5.26, and of the inverse.
+    pub mantissas: [i32; 2],
+    /// Their exponents.
+    pub exponents: [i8; 2],
+    /// Differences to the maximum below this are left out of the sum.
+    pub smallest_difference: i32,
+}
+
+impl From<LogSoftmaxParameters> for Parameters {
+    fn from(LogSoftmaxParameters { multiplier, inverse, smallest_difference }: LogSoftmaxParameters) -> Self {
+        Self {
+            mantissas: [multiplier.mantissa, inverse.mantissa],
+            exponents: [multiplier.exponent, inverse.exponent],
+            smallest_difference,
+        }
+    }
+}
+
+/// Longer rows could overflow the sum of exponentials.
+const MAX_EXPONENTIALS: usize = 4095;
+/// Longer rows could overflow the sum of squares.
+const MAX_SQUARES: usize = 33_000;
 
 fn depth(tensor: &Tensor) -> usize {
     tensor.shape().last().map_or(0, |extent| *extent as usize)
 }
 
-fn verify(view: &StepView<'_>) -> Result<(), Error> {
+fn expect_rows(view: &StepView<'_>, data_type: DataType, most: usize) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    input.expect(DataType::Float32)?;
-    output.expect(DataType::Float32)?;
-    let fits = depth(&input) > 0 && input.elements() == output.elements();
+    input.expect(data_type)?;
+    output.expect(data_type)?;
+    let fits = (1..=most).contains(&depth(&input)) && input.elements() == output.elements();
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>, row: impl Fn(&[f32], &mut [f32])) -> Result<(), Error> {
+fn run<T: Element>(call: &mut Call<'_, '_>, row: impl Fn(&[T], &mut [T])) -> Result<(), Error> {
     let input = call.view.input(0)?;
     let depth = depth(&input).max(1);
     let regions = call.output()?;
     let [values] = regions.writable;
-    let rows = regions.rest.read::<f32>(&input)?.chunks_exact(depth);
+    let rows = regions.rest.read::<T>(&input)?.chunks_exact(depth);
     for (x, values) in rows.zip(elements(values)?.chunks_exact_mut(depth)) {
         row(x, values);
     }
     Ok(())
 }
 
-fn log_softmax(x: &[f32], values: &mut [f32]) {
-    let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let logarithm = libm::logf(x.iter().fold(0.0, |sum, x| sum + libm::expf(x - largest)));
-    for (x, value) in x.iter().zip(values) {
-        *value = x - largest - logarithm;
-    }
+fn verify_log_softmax(view: &StepView<'_>) -> Result<(), Error> {
+    expect_rows(view, DataType::Int8, MAX_EXPONENTIALS)?;
+    let Parameters { mantissas, exponents, .. } = view.parameters()?;
+    let defined = mantissas.iter().all(|mantissa| *mantissa >= 0)
+        && exponents.iter().all(|exponent| Multiplier::EXPONENTS.contains(exponent));
+    if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn l2_normalize(x: &[f32], values: &mut [f32]) {
-    let norm = libm::sqrtf(x.iter().fold(0.0, |sum, x| sum + x * x)).max(1e-6);
-    for (x, value) in x.iter().zip(values) {
-        *value = x / norm;
-    }
+fn run_log_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let Parameters { mantissas, exponents, smallest_difference } = call.view.parameters()?;
+    let ([mantissa, inverse_mantissa], [exponent, inverse_exponent]) = (mantissas, exponents);
+    let parameters = LogSoftmaxParameters {
+        multiplier: Multiplier { mantissa, exponent },
+        inverse: Multiplier { mantissa: inverse_mantissa, exponent: inverse_exponent },
+        smallest_difference,
+    };
+    run::<i8>(call, |x, codes| reference::log_softmax(&parameters, x, codes))
 }

@@ -414,9 +414,9 @@ pub enum Op {
         /// Coordinates are those of the elements' centres.
         half_pixel_centers: bool,
     },
-    /// Inputs: x. Along the last axis; float only.
+    /// Inputs: x. Along the last axis.
     LogSoftmax,
-    /// Inputs: x. Divided by the Euclidean norm along the last axis; float only.
+    /// Inputs: x. Divided by the Euclidean norm along the last axis.
     L2Normalization,
     /// Inputs: x, then input weights `[units][in]`, recurrent weights `[units][units]` and bias of the gates input,
     /// forget, cell and output. Outputs: the sequence, the hidden state and the cell, both among the graph's states.

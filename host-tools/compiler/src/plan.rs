@@ -28,8 +28,9 @@ pub struct Plan {
 /// Buffers start at multiples of this, which suits the widest element and word-wise kernels.
 pub const ALIGNMENT: usize = 8;
 
-/// How many orders the search tries at most.
+/// How many orders the search tries at most, and how many pairs of buffers it compares in all of them.
 const TRIES: usize = 20_000;
+const COMPARISONS: usize = 100_000_000;
 
 /// Plans the buffers: largest first, then random exchanges in that order until the floor is reached or the tries are
 /// used up. The same buffers give the same plan.
@@ -54,7 +55,7 @@ pub fn plan(buffers: &[Buffer]) -> Plan {
         state ^= state << 17;
         (state % below as u64) as usize
     };
-    for _ in 0..TRIES {
+    for _ in 0..TRIES.min(COMPARISONS / (order.len() * order.len()).max(1)) {
         if arena_bytes == floor_bytes || order.len() < 2 {
             break;
         }

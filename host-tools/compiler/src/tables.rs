@@ -3,7 +3,7 @@
 //! Where TensorFlow Lite computes a function of int8 codes in integers, so do these; everywhere else its own table in
 //! f32 is made.
 
-use nervelet::fixed::{Multiplier, rounding_shift_right, saturating_doubling_high_multiply};
+use nervelet::fixed::{self, Multiplier, rounding_shift_right, saturating_doubling_high_multiply};
 
 use crate::graph::Function;
 use crate::lower::Scale;
@@ -86,7 +86,7 @@ fn reciprocal_root(x: i32, factor: f64) -> Option<i32> {
         return None;
     }
     let Multiplier { mantissa, exponent } = Multiplier::from_real(factor);
-    let root = reciprocal_root_mantissa(x);
+    let root = fixed::reciprocal_root(x);
     let scaled = Multiplier { mantissa: root.mantissa, exponent: root.exponent + HEADROOM }.apply(1);
     Some(apply_far(scaled, mantissa, i32::from(exponent) - i32::from(HEADROOM)))
 }
@@ -96,39 +96,6 @@ fn apply_far(x: i32, mantissa: i32, exponent: i32) -> i32 {
     let product = saturating_doubling_high_multiply(x.wrapping_shl(exponent.max(0) as u32), mantissa);
     let right = (-exponent).max(0) as u32;
     if right > 31 { 0 } else { rounding_shift_right(product, right) }
-}
-
-/// `1 / sqrt(x)` for `x >= 1`, Newton-Raphson in Q3.28 from 1.
-fn reciprocal_root_mantissa(x: i32) -> Multiplier {
-    if x == 1 {
-        return Multiplier { mantissa: i32::MAX, exponent: 0 };
-    }
-    let mut right = 11;
-    let mut x = x;
-    while x >= 1 << 29 {
-        x /= 4;
-        right += 1;
-    }
-    let pairs = (x.leading_zeros() as i32 - 1) / 2 - 1;
-    right -= pairs;
-    x <<= 2 * pairs;
-    let multiply = saturating_doubling_high_multiply;
-    let shift_left = |x: i32, bits: u32| (i64::from(x) << bits).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-    let input = x >> 1;
-    let half_input = rounding_shift_right(input, 1);
-    let half_three = (1 << 28) + (1 << 27);
-    let mut root = 1 << 28;
-    for _ in 0..5 {
-        // Products of Q3.28 are Q6.25 and Q9.22: each is brought back.
-        let cube = shift_left(multiply(multiply(root, root), root), 6);
-        root = shift_left(multiply(half_three, root).wrapping_sub(multiply(half_input, cube)), 3);
-    }
-    let mut mantissa = multiply(root, 1_518_500_250);
-    if right < 0 {
-        mantissa = mantissa.wrapping_shl(-right as u32);
-        right = 0;
-    }
-    Multiplier { mantissa, exponent: -right as i8 }
 }
 
 /// `x * clamp(x + 3, 0, 6) / 6` of one centred code in 16-bit arithmetic, as TensorFlow Lite computes it.
@@ -216,15 +183,6 @@ pub(crate) fn interpolation(function: impl Fn(f32) -> f32, low: f32, high: f32) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reciprocal_roots_are_close() {
-        for x in 1..=255 {
-            let Multiplier { mantissa, exponent } = reciprocal_root_mantissa(x);
-            let found = f64::from(mantissa) * 2.0_f64.powi(i32::from(exponent) - 31);
-            assert!((found * f64::from(x).sqrt() - 1.0).abs() < 1e-4, "{x}: {found}");
-        }
-    }
 
     #[test]
     fn integer_functions_are_close_to_the_real_ones() {

@@ -6,6 +6,7 @@ use super::super::{Code, FloatOutput, OutOfBounds, Requantization, Result, WideR
 use super::wide::dot_wide;
 
 /// Sums over the taps of every output element: `dot(sum, input, weights)` over the input channels of each tap.
+#[allow(clippy::too_many_arguments, reason = "a kernel's operands and what types differ in")]
 #[inline(always)]
 fn gather<X, W, A: Copy, O>(
     window: &Window,

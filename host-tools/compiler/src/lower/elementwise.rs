@@ -215,7 +215,7 @@ fn broadcast(a: &[usize], b: &[usize], output: &[usize]) -> Result<Broadcast> {
     for axis in (0..output.len()).rev().filter(|axis| output[*axis] > 1) {
         match merged.last_mut() {
             Some((extent, a, b)) if *a * *extent == first[axis] && *b * *extent == second[axis] => {
-                *extent *= output[axis]
+                *extent *= output[axis];
             }
             _ => merged.push((output[axis], first[axis], second[axis])),
         }

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail, ensure};
 use nervelet::fixed::{Multiplier, logistic_code, tanh_code};
-use nervelet::kernels::reference::SoftmaxParameters;
+use nervelet::kernels::reference::{LogSoftmaxParameters, SoftmaxParameters};
 use nervelet::ops::{DataType, OpKind};
-use nervelet::ops::{lookup, nonlinear_i16, softmax, unary};
+use nervelet::ops::{lookup, nonlinear_i16, normalize, softmax, unary};
 
 use super::{Lowering, Scale, real_range, scale};
 use crate::graph::{Activation, Function, Node};
@@ -119,12 +119,22 @@ impl Lowering<'_> {
         }
     }
 
-    /// An operator without parameters that exists for f32 only.
-    pub(super) fn float_only(&mut self, node: &Node, kind: OpKind) -> Result<()> {
-        match self.data_type(node, 1)? {
-            DataType::Float32 => self.step(node, kind, 1, &()),
-            other => bail!("has no kernel for {other:?}: keep this part of the network in float"),
+    pub(super) fn log_softmax(&mut self, node: &Node) -> Result<()> {
+        let kind = self.by_narrow_type(node, 1, OpKind::LogSoftmaxInt8, OpKind::LogSoftmaxFloat32)?;
+        if kind == OpKind::LogSoftmaxFloat32 {
+            return self.step(node, kind, 1, &());
         }
+        expect_scale(scale(self.output(node)?)?, 1.0 / 16.0, 127)?;
+        let parameters = LogSoftmaxParameters::new(scale(self.input(node, 0)?)?.scale);
+        self.step(node, kind, 1, &normalize::Parameters::from(parameters))
+    }
+
+    pub(super) fn l2_normalization(&mut self, node: &Node) -> Result<()> {
+        let kind = self.by_narrow_type(node, 1, OpKind::L2NormalizationInt8, OpKind::L2NormalizationFloat32)?;
+        if kind == OpKind::L2NormalizationInt8 {
+            expect_scale(scale(self.output(node)?)?, 1.0 / 128.0, 0)?;
+        }
+        self.step(node, kind, 1, &())
     }
 }
 

@@ -91,8 +91,8 @@ impl Lowering<'_> {
             Op::ResizeBilinear { align_corners, half_pixel_centers } => {
                 self.resize_bilinear(node, *align_corners, *half_pixel_centers)
             }
-            Op::LogSoftmax => self.float_only(node, OpKind::LogSoftmaxFloat32),
-            Op::L2Normalization => self.float_only(node, OpKind::L2NormalizationFloat32),
+            Op::LogSoftmax => self.log_softmax(node),
+            Op::L2Normalization => self.l2_normalization(node),
             Op::Lstm { cell_clip } => self.lstm(node, *cell_clip),
             Op::Function(function) => self.function(node, *function),
             Op::Table { codes } => self.table(node, codes),

@@ -53,7 +53,7 @@ pub(super) fn fully_connected(import: &mut Import<'_, '_>, operator: &Operator<'
     ensure!(format == 0, "shuffled weights (format {format}) are not taken: convert the model again");
     let elements: usize = x.shape.iter().product();
     ensure!(
-        elements % depth == 0,
+        elements.is_multiple_of(depth),
         "{elements} values come in, which is no multiple of the {depth} that the weights want"
     );
     let shape = if operator.options(OPTIONS)?.map_or(Ok(false), |options| options.flag(2))? {

@@ -24,7 +24,7 @@ pub(super) fn reshape(import: &mut Import<'_, '_>, operator: &Operator<'_>) -> R
     });
     let known = known.with_context(|| format!("the new shape is {wanted:?}"))?;
     let open = wanted.iter().filter(|extent| **extent == -1).count();
-    let fits = if open == 0 { known == elements } else { open == 1 && elements % known == 0 };
+    let fits = if open == 0 { known == elements } else { open == 1 && elements.is_multiple_of(known) };
     ensure!(fits, "{elements} elements don't take the shape {wanted:?}");
     let shape: Vec<usize> =
         wanted.iter().map(|extent| if *extent == -1 { elements / known } else { *extent as usize }).collect();
