@@ -100,6 +100,8 @@ pub struct Anomalies {
     pub val_error: f64,
     /// The error that 95 % of the validation split's normal rows stay below.
     pub threshold: f64,
+    /// Area under the operating characteristic on the validation split; absent when it has only one kind.
+    pub val_area_under_curve: Option<f64>,
     /// Area under the operating characteristic on the test split; absent when it has only one kind.
     pub area_under_curve: Option<f64>,
     /// Error of each test row, and whether it is an anomaly.
@@ -335,17 +337,26 @@ impl Run {
         let is_normal = |row: usize| normal.is_empty() || normal.contains(&dataset.classes[dataset.rows[row].label]);
         let (network, device) = self.network(dataset, &[])?;
         let examples = self.examples(dataset);
-        let val: Vec<usize> = dataset.split(Split::Val).into_iter().filter(|&row| is_normal(row)).collect();
-        let mut val_errors = training::reconstruction_errors(&network, &examples, &val, &device);
-        val_errors.sort_by(f64::total_cmp);
-        let test = dataset.split(Split::Test);
-        let errors = training::reconstruction_errors(&network, &examples, &test, &device);
-        let anomalous: Vec<bool> = test.iter().map(|&row| !is_normal(row)).collect();
+        let errors_of = |split: Split| -> Vec<(f64, bool)> {
+            let rows = dataset.split(split);
+            let errors = training::reconstruction_errors(&network, &examples, &rows, &device);
+            errors.into_iter().zip(rows.iter().map(|&row| !is_normal(row))).collect()
+        };
+        let area = |errors: &[(f64, bool)]| {
+            let (errors, anomalous): (Vec<f64>, Vec<bool>) = errors.iter().copied().unzip();
+            area_under_curve(&errors, &anomalous)
+        };
+        let (val, test) = (errors_of(Split::Val), errors_of(Split::Test));
+        let mut normal_errors: Vec<f64> =
+            val.iter().filter(|(_, anomalous)| !anomalous).map(|(error, _)| *error).collect();
+        normal_errors.sort_by(f64::total_cmp);
+        let last = normal_errors.last().copied().unwrap_or_default();
         self.record.anomalies = Some(Anomalies {
-            val_error: val_errors.iter().sum::<f64>() / val_errors.len().max(1) as f64,
-            threshold: val_errors.get(val_errors.len() * 95 / 100).copied().unwrap_or(f64::INFINITY),
-            area_under_curve: area_under_curve(&errors, &anomalous),
-            test: errors.into_iter().zip(anomalous).collect(),
+            val_error: normal_errors.iter().sum::<f64>() / normal_errors.len().max(1) as f64,
+            threshold: normal_errors.get(normal_errors.len() * 95 / 100).copied().unwrap_or(last),
+            val_area_under_curve: area(&val),
+            area_under_curve: area(&test),
+            test,
         });
         Ok(())
     }

@@ -113,9 +113,9 @@ impl User {
     fn draw(random: &mut Generator, worn_unusually: bool) -> Self {
         let turn = if worn_unusually {
             let side = if random.random_bool(0.5) { 1.0 } else { -1.0 };
-            side * random.random_range(1.0..1.7)
+            side * random.random_range(0.8..1.2)
         } else {
-            0.2 * normal(random)
+            0.3 * normal(random)
         };
         Self {
             amplitude: random.random_range(0.7..1.35),
@@ -123,8 +123,8 @@ impl User {
             left_handed: random.random_bool(0.3),
             posture: [0.15 * normal(random), 0.15 * normal(random), 0.3 * normal(random)],
             mounting: rotation([turn, 0.08 * normal(random), 0.12 * normal(random)]),
-            accelerometer_noise: random.random_range(0.15..0.45),
-            gyroscope_noise: random.random_range(0.03..0.12),
+            accelerometer_noise: random.random_range(0.25..0.7),
+            gyroscope_noise: random.random_range(0.05..0.2),
             gyroscope_bias: [0.03 * normal(random), 0.03 * normal(random), 0.03 * normal(random)],
         }
     }
@@ -159,10 +159,10 @@ impl Repetition {
     fn draw(random: &mut Generator, gesture: Gesture) -> Self {
         Self {
             gesture,
-            amplitude: (1.0 + 0.15 * normal(random)).clamp(0.6, 1.5),
+            amplitude: (1.0 + 0.3 * normal(random)).clamp(0.35, 1.8),
             tempo: (1.0 + 0.1 * normal(random)).clamp(0.75, 1.3),
-            delay: random.random_range(0.0..0.5),
-            lean: [0.1 * normal(random), 0.1 * normal(random), 0.1 * normal(random)],
+            delay: random.random_range(0.0..0.7),
+            lean: [0.2 * normal(random), 0.2 * normal(random), 0.2 * normal(random)],
         }
     }
 
@@ -180,7 +180,7 @@ impl Repetition {
             ),
             Gesture::Tap => {
                 let knock: f32 = [0.1, 0.45, 0.8].iter().map(|start| ring(since - start)).sum();
-                ([0.0; 3], [0.0, 0.0, 9.0 * size * knock])
+                ([0.0; 3], [0.0, 0.0, 12.0 * size * knock])
             }
             Gesture::Circle => (
                 [0.1 * size * wave(1.3, 0.0), 0.15 * size * wave(1.3, PI / 2.0), 0.0],

@@ -67,8 +67,8 @@ fn lines(x_label: &str, y_label: &str, series: &[Line]) -> Result<String> {
         let mut chart = failed(
             ChartBuilder::on(&plot)
                 .margin_right(16)
-                .x_label_area_size(40)
-                .y_label_area_size(58)
+                .x_label_area_size(46)
+                .y_label_area_size(66)
                 .build_cartesian_2d(x_low..x_high, y_low..y_high + space),
         )?;
         failed(
@@ -78,8 +78,8 @@ fn lines(x_label: &str, y_label: &str, series: &[Line]) -> Result<String> {
                 .y_labels(6)
                 .x_desc(x_label)
                 .y_desc(y_label)
-                .axis_desc_style((FONT, 13).into_font().color(&INK))
-                .label_style((FONT, 12).into_font().color(&INK))
+                .axis_desc_style((FONT, 15).into_font().color(&INK))
+                .label_style((FONT, 14).into_font().color(&INK))
                 .axis_style(FAINT)
                 .bold_line_style(FAINT)
                 .light_line_style(TRANSPARENT)
@@ -111,7 +111,7 @@ fn bars(y_label: &str, groups: &[String], series: &[Bars]) -> Result<String> {
                 .margin_right(16)
                 .margin_top(if each * count <= 16 { 10 } else { 2 })
                 .x_label_area_size(if slanted { 70 } else { 30 })
-                .y_label_area_size(58)
+                .y_label_area_size(66)
                 .build_cartesian_2d(0.0..count as f64, 0.0..high),
         )?;
         failed(
@@ -121,8 +121,8 @@ fn bars(y_label: &str, groups: &[String], series: &[Bars]) -> Result<String> {
                 .disable_x_axis()
                 .y_labels(6)
                 .y_desc(y_label)
-                .axis_desc_style((FONT, 13).into_font().color(&INK))
-                .label_style((FONT, 12).into_font().color(&INK))
+                .axis_desc_style((FONT, 15).into_font().color(&INK))
+                .label_style((FONT, 14).into_font().color(&INK))
                 .axis_style(FAINT)
                 .bold_line_style(FAINT)
                 .light_line_style(TRANSPARENT)
@@ -137,7 +137,7 @@ fn bars(y_label: &str, groups: &[String], series: &[Bars]) -> Result<String> {
                 failed(chart.draw_series([Rectangle::new(corners, color(index).filled())]))?;
                 if each * count <= 16 {
                     let (x, y) = chart.backend_coord(&(left + 0.47 * width, value.max(0.0)));
-                    let style = text(11.0, (HPos::Center, VPos::Bottom));
+                    let style = text(13.0, (HPos::Center, VPos::Bottom));
                     failed(area.draw(&Text::new(precise(value), (x, y - 2), style)))?;
                 }
             }
@@ -145,10 +145,10 @@ fn bars(y_label: &str, groups: &[String], series: &[Bars]) -> Result<String> {
         for (group, name) in groups.iter().enumerate() {
             let (x, y) = chart.backend_coord(&(group as f64 + 0.5, 0.0));
             let label = if slanted {
-                let style = text(12.0, (HPos::Left, VPos::Center));
+                let style = text(14.0, (HPos::Left, VPos::Center));
                 Text::new(name.clone(), (x, y + 62), style.transform(FontTransform::Rotate270))
             } else {
-                Text::new(name.clone(), (x, y + 8), text(12.0, (HPos::Center, VPos::Top)))
+                Text::new(name.clone(), (x, y + 8), text(14.0, (HPos::Center, VPos::Top)))
             };
             failed(area.draw(&label))?;
         }
@@ -160,10 +160,10 @@ fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Result<String> {
     let count = classes.len().max(1) as i32;
     let longest = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0) as i32;
     let cell = (360 / count).clamp(30, 62);
-    let left = 44 + 7 * longest.min(16);
+    let left = 48 + 8 * longest.min(16);
     // Names that are wider than their column stand upright.
-    let upright = 7 * longest > cell;
-    let below = if upright { 34 + 7 * longest.min(16) } else { 50 };
+    let upright = 8 * longest > cell;
+    let below = if upright { 36 + 8 * longest.min(16) } else { 50 };
     let (width, height) = (left + cell * count + 12, 8 + cell * count + below);
     svg((width.unsigned_abs(), height.unsigned_abs()), |area| {
         for (truth, row) in counts.iter().enumerate() {
@@ -177,27 +177,27 @@ fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Result<String> {
                 failed(area.draw(&Rectangle::new([(x, y), (x + cell - 2, y + cell - 2)], fill.filled())))?;
                 if number > 0 {
                     let ink = if share > 0.45 { WHITE } else { INK };
-                    let style = text(if cell < 40 { 10.0 } else { 12.5 }, (HPos::Center, VPos::Center)).color(&ink);
+                    let style = text(if cell < 40 { 11.0 } else { 14.0 }, (HPos::Center, VPos::Center)).color(&ink);
                     failed(area.draw(&Text::new(number.to_string(), (x + cell / 2 - 1, y + cell / 2 - 1), style)))?;
                 }
             }
         }
         for (index, class) in classes.iter().enumerate() {
             let center = cell * index as i32 + cell / 2;
-            let style = text(12.0, (HPos::Right, VPos::Center));
+            let style = text(14.0, (HPos::Right, VPos::Center));
             failed(area.draw(&Text::new(class.clone(), (left - 6, 8 + center), style)))?;
             let bottom = 8 + cell * count;
             let label = if upright {
-                let style = text(12.0, (HPos::Right, VPos::Center)).transform(FontTransform::Rotate270);
+                let style = text(14.0, (HPos::Right, VPos::Center)).transform(FontTransform::Rotate270);
                 Text::new(class.clone(), (left + center, bottom + 4), style)
             } else {
-                Text::new(class.clone(), (left + center, bottom + 4), text(12.0, (HPos::Center, VPos::Top)))
+                Text::new(class.clone(), (left + center, bottom + 4), text(14.0, (HPos::Center, VPos::Top)))
             };
             failed(area.draw(&label))?;
         }
-        let style = text(13.0, (HPos::Center, VPos::Bottom));
+        let style = text(14.5, (HPos::Center, VPos::Bottom));
         failed(area.draw(&Text::new("predicted", (left + cell * count / 2, height - 4), style.clone())))?;
-        let style = text(13.0, (HPos::Center, VPos::Top)).transform(FontTransform::Rotate270);
+        let style = text(14.5, (HPos::Center, VPos::Top)).transform(FontTransform::Rotate270);
         failed(area.draw(&Text::new("true", (4, 8 + cell * count / 2), style)))
     })
 }
@@ -208,11 +208,11 @@ fn legend<'a, 'b>(area: &Area<'a>, names: impl Iterator<Item = &'b str>) -> Resu
     if names.len() < 2 {
         return Ok(area.margin(8, 0, 0, 0));
     }
-    let mut x = 60;
+    let mut x = 76;
     for (index, name) in names.iter().enumerate() {
         failed(area.draw(&Circle::new((x, 12), 5, color(index).filled())))?;
-        failed(area.draw(&Text::new((*name).to_owned(), (x + 11, 12), text(13.0, (HPos::Left, VPos::Center)))))?;
-        x += 34 + 7 * name.chars().count() as i32;
+        failed(area.draw(&Text::new((*name).to_owned(), (x + 11, 12), text(14.5, (HPos::Left, VPos::Center)))))?;
+        x += 36 + 8 * name.chars().count() as i32;
     }
     Ok(area.margin(28, 0, 0, 0))
 }

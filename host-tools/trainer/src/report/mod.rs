@@ -60,18 +60,13 @@ pub fn render(folder: &Path) -> Result<()> {
     if let Some((_, training)) = sections.iter_mut().find(|(name, _)| name == "training") {
         training.source("The recipe", recipe.source.text());
     }
-    let head = html::Head {
-        title: &trained.name,
-        description: &recipe.description,
-        simulated: trained.dataset.simulated,
-    };
+    let head =
+        html::Head { title: &trained.name, description: &recipe.description, simulated: trained.dataset.simulated };
     let (page, plots) = html::page(&head, &sections)?;
-    let write = |path: &Path, text: &str| {
-        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
-    };
+    let write =
+        |path: &Path, text: &str| std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()));
     let folder_of_plots = folder.join("plots");
-    std::fs::create_dir_all(&folder_of_plots)
-        .with_context(|| format!("can't make {}", folder_of_plots.display()))?;
+    std::fs::create_dir_all(&folder_of_plots).with_context(|| format!("can't make {}", folder_of_plots.display()))?;
     for plot in plots {
         write(&folder_of_plots.join(format!("{}.svg", plot.name)), &plot.svg)?;
     }

@@ -62,16 +62,12 @@ fn curves(fragment: &mut Fragment, history: &[Epoch], best: usize) {
     let curve = |value: fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
         history.iter().filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?))).collect()
     };
-    let loss = vec![
-        ("training", curve(|epoch| Some(epoch.train_loss))),
-        ("validation", curve(|epoch| Some(epoch.val_loss))),
-    ];
+    let loss =
+        vec![("training", curve(|epoch| Some(epoch.train_loss))), ("validation", curve(|epoch| Some(epoch.val_loss)))];
     fragment.lines(&format!("Loss; the weights of epoch {best} were kept"), ["epoch", "loss"], loss);
     if history.iter().any(|epoch| epoch.val_accuracy.is_some()) {
-        let accuracy = vec![
-            ("training", curve(|epoch| epoch.train_accuracy)),
-            ("validation", curve(|epoch| epoch.val_accuracy)),
-        ];
+        let accuracy =
+            vec![("training", curve(|epoch| epoch.train_accuracy)), ("validation", curve(|epoch| epoch.val_accuracy))];
         fragment.lines("Accuracy", ["epoch", "accuracy"], accuracy);
     }
 }

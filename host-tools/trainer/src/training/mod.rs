@@ -5,6 +5,8 @@ mod examples;
 mod objective;
 mod optimizer;
 mod progress;
+#[cfg(test)]
+mod pytorch;
 
 pub(crate) use examples::{Batch, Examples, measure};
 

@@ -38,6 +38,12 @@ impl CrossEntropy {
         Ok(Self { weights, smoothing: recipe.training.label_smoothing as f32 })
     }
 
+    /// Without weights and smoothing.
+    #[cfg(test)]
+    pub(super) fn plain(classes: usize) -> Self {
+        Self { weights: vec![1.0; classes], smoothing: 0.0 }
+    }
+
     /// The weight of an example of a class.
     pub(super) fn weight(&self, label: usize) -> f32 {
         self.weights[label]

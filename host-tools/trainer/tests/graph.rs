@@ -1,0 +1,153 @@
+//! What the compiler makes of a trained network computes what the network computed: no weight lies in the wrong order.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use nervelet::{Model, Session};
+use nervelet_compiler::{AlignedBytes, CompileOptions, compile};
+use nervelet_trainer::dataset::{Dataset, Split};
+use nervelet_trainer::metrics::softmax;
+use nervelet_trainer::{Run, TrainOptions, train};
+
+/// Kernels that are not square, strides that leave odd padding, multipliers: an exchanged axis shows.
+const SEQUENCE: &str = r#"
+dataset = { kind = "gestures", train_users = 1, val_users = 1, test_users = 1, repetitions = 3, adapt_repetitions = 1 }
+layers = [
+    { kind = "conv1d", filters = 5, kernel = 4, stride = 3 },
+    { kind = "batch_norm" },
+    { kind = "relu" },
+    { kind = "depthwise_conv1d", kernel = 3, multiplier = 2, padding = "valid" },
+    { kind = "relu6" },
+    { kind = "max_pool", size = 2 },
+    { kind = "separable_conv1d", filters = 7, kernel = 4 },
+    { kind = "tanh" },
+    { kind = "average_pool", size = 3, stride = 2, padding = "same" },
+    { kind = "flatten" },
+    { kind = "dense", units = 11 },
+    { kind = "sigmoid" },
+    { kind = "dropout", rate = 0.3 },
+    { kind = "dense" },
+]
+training = { epochs = 2, learning_rate = 1e-2 }
+"#;
+
+/// The same readings seen as an image of 8 rows, 10 columns and 6 channels.
+const IMAGE: &str = r#"
+dataset = { kind = "gestures", train_users = 1, val_users = 1, test_users = 1, repetitions = 3, adapt_repetitions = 1 }
+input = { shape = [8, 10, 6], normalization = "none" }
+layers = [
+    { kind = "conv2d", filters = 5, kernel = [3, 2], stride = [2, 1], bias = false },
+    { kind = "batch_norm" },
+    { kind = "relu" },
+    { kind = "depthwise_conv2d", kernel = [2, 3], multiplier = 3, padding = "valid" },
+    { kind = "separable_conv2d", filters = 4, kernel = [1, 3], bias = false },
+    { kind = "max_pool", size = [1, 2] },
+    { kind = "global_average_pool" },
+    { kind = "dense" },
+]
+training = { epochs = 2, learning_rate = 1e-2 }
+"#;
+
+const AUTOENCODER: &str = r#"
+dataset = { kind = "gestures", train_users = 1, val_users = 1, test_users = 1, repetitions = 3, adapt_repetitions = 1 }
+layers = [{ kind = "flatten" }, { kind = "dense", units = 8 }, { kind = "relu" }, { kind = "dense" }]
+training = { epochs = 2, loss = "mse" }
+"#;
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn trained(name: &str, recipe: &str) -> Result<(Folder, Run)> {
+    let folder = Folder(std::env::temp_dir().join(format!("nervelet-graph-{}-{name}", std::process::id())));
+    std::fs::create_dir_all(&folder.0)?;
+    let path = folder.0.join("recipe.toml");
+    std::fs::write(&path, recipe)?;
+    let options = TrainOptions { out: Some(folder.0.join("run")), quiet: true, ..TrainOptions::default() };
+    let run = train(&path, &options)?;
+    Ok((folder, run))
+}
+
+/// The compiled float network's outputs for rows.
+fn compiled(run: &Run, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+    let file = compile(&run.graph()?, &CompileOptions { trainable_head: false })?;
+    let model = Model::from_bytes(&file.bytes)?;
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let mut session = Session::new(&model, &mut arena)?;
+    let mut outputs = Vec::new();
+    for &row in rows {
+        session.set_input(0, dataset.example(row))?;
+        if dataset.side.is_some() {
+            session.set_input(1, dataset.side_example(row))?;
+        }
+        session.invoke()?;
+        outputs.push(session.output_values(0)?.collect());
+    }
+    Ok(outputs)
+}
+
+fn agree(run: &Run, dataset: &Dataset, tolerance: f32) -> Result<()> {
+    let rows = dataset.split(Split::Test);
+    let mut expected = run.evaluate_float(dataset, &rows)?;
+    if !run.graph()?.classes.is_empty() {
+        expected = expected.iter().map(|logits| softmax(logits)).collect();
+    }
+    for (found, expected) in compiled(run, dataset, &rows)?.iter().zip(&expected) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_sequence_classifier_computes_the_same() -> Result<()> {
+    let (_folder, run) = trained("sequence", SEQUENCE)?;
+    agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+#[test]
+fn an_image_classifier_computes_the_same() -> Result<()> {
+    let (_folder, run) = trained("image", IMAGE)?;
+    agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+#[test]
+fn an_autoencoder_computes_the_same() -> Result<()> {
+    let (_folder, run) = trained("autoencoder", AUTOENCODER)?;
+    agree(&run, &run.dataset(None)?, 1e-4)
+}
+
+#[test]
+fn a_classifier_with_a_side_input_computes_the_same() -> Result<()> {
+    let data = std::env::var_os("NERVELET_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder = data.join("ecg_mitbih_beats");
+    if !folder.is_dir() {
+        eprintln!("skipped: there is no {}", folder.display());
+        return Ok(());
+    }
+    let recipe = format!(
+        r#"
+dataset = {{ kind = "array-folder", name = "ecg", path = {path:?} }}
+input = {{ side = {{ file = "rr.npy", layers = [{{ kind = "dense", units = 6 }}, {{ kind = "relu" }}] }} }}
+layers = [
+    {{ kind = "conv1d", filters = 6, kernel = 5, stride = 4 }},
+    {{ kind = "relu" }},
+    {{ kind = "max_pool", size = 4 }},
+    {{ kind = "flatten" }},
+    {{ kind = "concatenate" }},
+    {{ kind = "dense" }},
+]
+training = {{ epochs = 1 }}
+"#,
+        path = folder.display().to_string()
+    );
+    let (_folder, run) = trained("side", &recipe)?;
+    agree(&run, &run.dataset(None)?, 1e-5)
+}
