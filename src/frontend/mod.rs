@@ -1,7 +1,9 @@
 //! From raw readings to model input: the same code on the host, which trains with it, and on the device.
 
+mod button;
 mod window;
 
+pub use button::read_label;
 pub use window::SlidingWindow;
 
 /// `(x - mean) * scale` along the last axis: value `i` belongs to channel `i % mean.len()`. Without channels the

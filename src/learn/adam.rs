@@ -118,7 +118,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg_attr(all(miri, target_arch = "x86_64"), ignore = "libm's square root is inline assembly there")]
     fn a_constant_gradient_moves_one_learning_rate_a_step() {
         let (mut weights, mut bias) = ([2.0], [4.0]);
         let mut head = DenseHead::new(1, &mut weights, &mut bias).unwrap();
@@ -134,7 +133,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(all(miri, target_arch = "x86_64"), ignore = "libm's square root is inline assembly there")]
     fn decay_pulls_to_zero_in_both_ways() {
         let after_one_step = |settings: AdamSettings| {
             let (mut weights, mut bias) = ([2.0], [0.0]);

@@ -9,6 +9,7 @@
 
 use core::ops::ControlFlow;
 
+use nervelet::frontend::read_label;
 use nervelet::learn::{
     Adam, AdamSettings, DenseHead, FineTuneSettings, FineTuner, HeadShape, LearnError, Optimizer, Quantization,
     ReplayBuffer, Report, Sgd, SgdSettings,
@@ -25,7 +26,7 @@ use crate::host::HostFile;
 use crate::job;
 use crate::stack;
 use crate::tensors::read_inputs;
-use crate::user::{Clock, Delay, ScriptedUser, read_label};
+use crate::user::{Clock, Delay, ScriptedUser};
 
 type Replay = ReplayBuffer<FEATURES, SAMPLES, CLASSES>;
 

@@ -1,39 +1,13 @@
-//! A person with a button: how labels get into a device that has no keyboard.
+//! A person with a button, for [`nervelet::frontend::read_label`].
 //!
-//! [`read_label`] is what a product does and knows only embedded-hal traits. [`ScriptedUser`] plays the person, on a simulated
-//! clock that only [`Delay`] moves, so a session is the same on every machine and takes no real time.
+//! [`ScriptedUser`] plays the person, on a simulated clock that only [`Delay`] moves, so a session is the same on every machine and
+//! takes no real time.
 
 use core::cell::Cell;
 use core::convert::Infallible;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType, InputPin};
-
-/// Time between two looks at the button; also its debounce time.
-const SAMPLE_MS: u32 = 10;
-/// A pause as long as this ends a label.
-const PAUSE_MS: u32 = 400;
-/// How long to wait for the first press.
-const PATIENCE_MS: u32 = 5_000;
-
-/// Reads one label: the user presses the (active low) button once for class 0, twice for class 1 and so on, then pauses.
-///
-/// Returns `None` when nobody presses.
-pub fn read_label<B: InputPin>(button: &mut B, delay: &mut impl DelayNs) -> Result<Option<u8>, B::Error> {
-    let mut presses: u8 = 0;
-    let mut was_down = false;
-    let mut idle_ms = 0;
-    while idle_ms < if presses == 0 { PATIENCE_MS } else { PAUSE_MS } {
-        let down = button.is_low()?;
-        if down && !was_down {
-            presses = presses.saturating_add(1);
-        }
-        idle_ms = if down { 0 } else { idle_ms + SAMPLE_MS };
-        was_down = down;
-        delay.delay_ms(SAMPLE_MS);
-    }
-    Ok(presses.checked_sub(1))
-}
 
 /// Simulated time, in nanoseconds since boot.
 #[derive(Default)]

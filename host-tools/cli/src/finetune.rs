@@ -59,6 +59,9 @@ pub struct Arguments {
     /// Also cuts the power in the middle of a flash write, on a board, and boots again.
     #[arg(long)]
     power_cut: bool,
+    /// Shows what the board's firmware logs.
+    #[arg(long)]
+    log: bool,
     /// Writes the results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -129,7 +132,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let host = learner::learn(&bytes, &adapt, &eval, &settings).with_context(|| format!("user {subject}"))?;
         let mut result = judge(subject, &host, &adapt, &eval);
         if let Place::Board(name) = &arguments.on {
-            let device = Device { board: Board::from_name(name)?, model: &bytes, settings, flash: Flash::new()? };
+            let mut board = Board::from_name(name)?;
+            if arguments.log {
+                board = board.with_log(|line| println!("    {line}"));
+            }
+            let device = Device { board, model: &bytes, settings, flash: Flash::new()? };
             let cut = arguments.power_cut && survived_power_cut.is_none();
             let story = device.learn(&adapt, &eval, &host, cut).with_context(|| format!("user {subject} on {name}"))?;
             result.accuracy_after_reboot = Some(share(story.correct_after_reboot, eval.labels.len()));

@@ -24,8 +24,11 @@ pub(crate) fn run() -> Result<()> {
     nervelet(&["inspect", "runs/demo/gestures.postcard"])?;
     chapter("What an inference costs on the Cortex-M4F");
     nervelet(&["bench", "runs/demo/gestures.postcard", "--on", "qemu-m4"])?;
-    chapter("New users: the device fine-tunes its last layer, loses power, boots again");
-    nervelet(&["finetune", "runs/demo/gestures.postcard", "--run", "runs/demo", "--on", "qemu-m4", "--power-cut"])?;
+    let finetune = ["finetune", "runs/demo/gestures.postcard", "--run", "runs/demo", "--on", "qemu-m4"];
+    chapter("A new user labels samples with a button; the device learns them, reboots, loses power: its own log");
+    nervelet(&[&finetune[..], &["--subject", "test-01", "--power-cut", "--log"]].concat())?;
+    chapter("All new users, one device each");
+    nervelet(&[&finetune[..], &["--power-cut"]].concat())?;
 
     let report = root().join("runs/demo/report.html");
     chapter(&format!(

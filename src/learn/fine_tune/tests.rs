@@ -78,7 +78,6 @@ fn equal_seeds_give_equal_bits() {
 }
 
 #[test]
-#[cfg_attr(all(miri, target_arch = "x86_64"), ignore = "libm's square root is inline assembly there")]
 fn an_optimizer_can_be_lent_and_used_again() {
     let (mut weights, mut bias) = ([0.0; 12], [0.0; 3]);
     let mut head = DenseHead::new(SHAPE.features, &mut weights, &mut bias).unwrap();
