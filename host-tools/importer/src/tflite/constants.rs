@@ -1,14 +1,37 @@
 //! Constants: bytes of the file as numbers.
 
+use std::ops::Deref;
+use std::rc::Rc;
+
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
 use nervelet_compiler::graph::{Data, Tensor as GraphTensor};
 
 use super::file::Tensor;
 
+/// The bytes of a constant: of the file, or computed in advance.
+#[derive(Debug, Clone)]
+pub(super) enum Bytes<'b> {
+    /// A part of the file.
+    File(&'b [u8]),
+    /// Computed in advance.
+    Computed(Rc<[u8]>),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::File(bytes) => bytes,
+            Bytes::Computed(bytes) => bytes,
+        }
+    }
+}
+
 /// The elements of a constant.
 pub(super) fn data(tensor: &Tensor<'_>) -> Result<Data> {
-    let bytes = tensor.constant.context("is no constant, and only constants are taken here")?;
+    let bytes = tensor.constant.as_deref().context("is no constant, and only constants are taken here")?;
     Ok(match tensor.data_type {
         DataType::Float32 => {
             let values: Vec<f32> = chunks(bytes, f32::from_le_bytes);

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
 use nervelet_compiler::graph::Quantization;
 
+use super::constants::Bytes;
 use super::opcodes;
 use crate::flatbuffer::Table;
 
@@ -14,6 +15,7 @@ use crate::flatbuffer::Table;
 const MOST_OPERATORS: usize = 10_000;
 const MOST_TENSORS: usize = 65_000;
 const MOST_OPERANDS: usize = 1_000;
+const MOST_SCALES: usize = 65_536;
 /// The most bytes that one tensor may take.
 const MOST_BYTES: usize = 1 << 26;
 
@@ -65,7 +67,7 @@ pub(super) struct Tensor<'b> {
     /// For int8 and int16.
     pub(super) quantization: Option<Quantization>,
     /// The bytes of a constant.
-    pub(super) constant: Option<&'b [u8]>,
+    pub(super) constant: Option<Bytes<'b>>,
     /// Keeps its value from one run to the next.
     pub(super) is_variable: bool,
 }
@@ -144,7 +146,14 @@ impl<'b> File<'b> {
             let found = constant.len();
             ensure!(found == bytes, "shape {shape:?} takes {bytes} bytes, its buffer has {found}: the file is damaged");
         }
-        Ok(Tensor { name, shape, data_type, quantization, constant, is_variable: table.flag(5)? })
+        Ok(Tensor {
+            name,
+            shape,
+            data_type,
+            quantization,
+            constant: constant.map(Bytes::File),
+            is_variable: table.flag(5)?,
+        })
     }
 
     /// The quantization of a tensor of int8 whose shape does not matter.
@@ -152,6 +161,17 @@ impl<'b> File<'b> {
         let table = self.tensors.get(index).with_context(|| format!("there is no tensor {index}"))?;
         let record = table.table(4)?;
         record.map_or(Ok(None), |record| quantization(&record, &[], DataType::Int8))
+    }
+
+    /// The values of a constant of float16; `None` for any other tensor.
+    pub(super) fn half_constant(&self, index: usize) -> Result<Option<Vec<f32>>> {
+        let table = self.tensors.get(index).with_context(|| format!("there is no tensor {index}"))?;
+        if table.scalar::<i8>(1, 0)? != 1 {
+            return Ok(None);
+        }
+        let bytes = self.buffer(table.scalar::<u32>(2, 0)?)?;
+        let bytes = bytes.context("takes float16 computed at run time: only constants may be float16")?;
+        Ok(Some(bytes.as_chunks::<2>().0.iter().map(|pair| half::f16::from_le_bytes(*pair).to_f32()).collect()))
     }
 
     /// The bytes of a buffer; `None` for an empty one, which stands for a value computed at run time.
@@ -252,6 +272,7 @@ fn quantization(record: &Table<'_>, shape: &[usize], data_type: DataType) -> Res
     if scales.len() == 0 {
         return Ok(None);
     }
+    ensure!(scales.len() <= MOST_SCALES, "{} scales, at most {MOST_SCALES} are read", scales.len());
     ensure!(scales.len() == zero_points.len(), "{} scales but {} zero points", scales.len(), zero_points.len());
     let axis = record.scalar::<i32>(6, 0)?;
     let axis = usize::try_from(axis).with_context(|| format!("is quantized along axis {axis}"))?;

@@ -1,15 +1,21 @@
 //! The graph under construction: which tensors of the file exist in it already.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
 use nervelet_compiler::Graph;
 use nervelet_compiler::graph::{Activation, Node, Op, Quantization, Tensor, TensorId};
 
-use super::constants;
+use super::constants::{self, Bytes};
 use super::file::{File, Operator, Tensor as FileTensor};
 
 /// The most bytes of constants that one graph may hold, however often operators share a buffer.
 const MOST_CONSTANT_BYTES: usize = 1 << 28;
+
+/// Larger tensors of integers are no shapes.
+const MOST_FOLDED: usize = 1024;
 
 /// A graph under construction.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub(super) struct Import<'f, 'b> {
     /// The graph tensor that each tensor of the file became.
     known: Vec<Option<TensorId>>,
     constant_bytes: usize,
+    /// The bytes of tensors that were computed in advance.
+    folded: HashMap<usize, Rc<[u8]>>,
 }
 
 impl<'f, 'b> Import<'f, 'b> {
@@ -27,7 +35,7 @@ impl<'f, 'b> Import<'f, 'b> {
         let name = if file.description.is_empty() { "model" } else { &file.description };
         let graph = Graph { name: name.chars().take(64).collect(), ..Graph::default() };
         let count = file.tensor_count();
-        let mut import = Self { file, graph, known: vec![None; count], constant_bytes: 0 };
+        let mut import = Self { file, graph, known: vec![None; count], constant_bytes: 0, folded: HashMap::new() };
         for input in &file.inputs {
             let tensor = file.tensor(*input)?;
             ensure!(tensor.constant.is_none(), "input \"{}\" is a constant: the file is damaged", tensor.name);
@@ -39,10 +47,47 @@ impl<'f, 'b> Import<'f, 'b> {
         Ok(import)
     }
 
+    /// A graph without inputs, with the same constants.
+    pub(super) fn alone<'g>(&self, file: &'g File<'b>) -> Import<'g, 'b> {
+        let known = vec![None; file.tensor_count()];
+        Import { file, graph: Graph::default(), known, constant_bytes: 0, folded: self.folded.clone() }
+    }
+
+    /// Whether all inputs of an operator are constants of a few integers, as shapes and indices are.
+    pub(super) fn is_integer_constant(&self, operator: &Operator<'_>) -> Result<bool> {
+        for index in operator.inputs.iter().flatten() {
+            let tensor = self.tensor(*index)?;
+            let integers = matches!(tensor.data_type, DataType::Int32 | DataType::Int64);
+            let few = tensor.shape.iter().product::<usize>() <= MOST_FOLDED;
+            if !(integers && few) || tensor.constant.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the output of an operator a constant.
+    pub(super) fn folded(&mut self, index: usize, bytes: Vec<u8>) -> Result<()> {
+        let tensor = self.tensor(index)?;
+        ensure!(self.known[index].is_none() && tensor.constant.is_none(), "writes a tensor that is written already");
+        let need = tensor.shape.iter().product::<usize>() * tensor.data_type.bytes();
+        ensure!(bytes.len() == need, "makes {} bytes for a shape of {:?}", bytes.len(), tensor.shape);
+        self.constant_bytes += need;
+        ensure!(self.constant_bytes <= MOST_CONSTANT_BYTES, "the constants take more than {MOST_CONSTANT_BYTES} bytes");
+        self.folded.insert(index, bytes.into());
+        Ok(())
+    }
+
     /// The graph with the outputs of the file.
-    pub(super) fn finish(mut self) -> Result<Graph> {
-        ensure!(!self.file.outputs.is_empty(), "the model has no output");
-        for output in &self.file.outputs {
+    pub(super) fn finish(self) -> Result<Graph> {
+        let outputs = &self.file.outputs;
+        self.finish_with(outputs)
+    }
+
+    /// The graph with some outputs.
+    pub(super) fn finish_with(mut self, outputs: &[usize]) -> Result<Graph> {
+        ensure!(!outputs.is_empty(), "the model has no output");
+        for output in outputs {
             let id = self.known[*output];
             let id = id.with_context(|| format!("no operator writes tensor {output}, an output of the model"))?;
             ensure!(!self.graph.inputs.contains(&id), "tensor {output} is both input and output of the model");
@@ -54,7 +99,11 @@ impl<'f, 'b> Import<'f, 'b> {
 
     /// A tensor as the file describes it.
     pub(super) fn tensor(&self, index: usize) -> Result<FileTensor<'b>> {
-        self.file.tensor(index)
+        let mut tensor = self.file.tensor(index)?;
+        if let Some(bytes) = self.folded.get(&index) {
+            tensor.constant = Some(Bytes::Computed(bytes.clone()));
+        }
+        Ok(tensor)
     }
 
     /// The tensor of a required input of an operator.

@@ -1,11 +1,13 @@
 //! TensorFlow Lite files: float32, and quantized to int8 or to int16 with int8 weights.
 //!
-//! [`file`] reads the tables and checks every index, [`import`] keeps track of what operators have written, and one
-//! module for each family of operators turns them into the graph's: paddings become explicit, layouts the graph's,
+//! [`file`] reads the tables and checks every index, [`import`] keeps track of what operators have written,
+//! [`folding`] computes what does not depend on the input, and one module for each family of operators turns them into
+//! the graph's: paddings become explicit, layouts the graph's,
 //! and shapes are computed again and compared with what the file says.
 
 mod constants;
 mod file;
+mod folding;
 mod functions;
 mod import;
 mod layers;
@@ -32,7 +34,9 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     let mut import = Import::new(&file)?;
     for operator in &file.operators {
         let name = operator.outputs.first().and_then(|output| file.tensor(*output).ok()).map(|tensor| tensor.name);
-        take(&mut import, operator).with_context(|| {
+        let taken = folding::fold(&mut import, &file, operator)
+            .and_then(|folded| if folded { Ok(()) } else { take(&mut import, operator) });
+        taken.with_context(|| {
             let place = name.map(|name| format!(", which makes \"{name}\"")).unwrap_or_default();
             format!("operator {} ({}){place}", operator.index, operator.name)
         })?;
