@@ -42,7 +42,7 @@ pub fn logistic_i16(table: &[u16; 256], argument: Argument, code: i16) -> i16 {
     let x = argument.of(code);
     // Past the table the reference continues with a little less than 1: 0x7FFF of 15 bits.
     let value = interpolate(table, x.unsigned_abs(), 9, 0xFFFE) as i32;
-    let rounded = if x >= 0 { value.wrapping_add(1 << 9) } else { (1 << 25) - value + (1 << 9) - 1 };
+    let rounded = if x >= 0 { value.wrapping_add(1 << 9) } else { ((1 << 25) + (1 << 9) - 1_i32).wrapping_sub(value) };
     (rounded >> 10) as i16
 }
 
@@ -52,7 +52,7 @@ pub fn tanh_i16(table: &[u16; 256], argument: Argument, code: i16) -> i16 {
     let x = argument.of(code);
     let value = interpolate(table, x.unsigned_abs(), 8, 0xFFFF) as i32;
     let centred = value.wrapping_sub(1 << 23);
-    (if x >= 0 { centred.wrapping_add(1 << 7) } else { (1 << 7) - 1 - centred } >> 8) as i16
+    (if x >= 0 { centred.wrapping_add(1 << 7) } else { ((1 << 7) - 1_i32).wrapping_sub(centred) } >> 8) as i16
 }
 
 /// The parameters of an int16 softmax.

@@ -27,7 +27,20 @@ use import::Import;
 
 /// Reads a TensorFlow Lite model (`.tflite`).
 ///
-/// Takes the first graph of the file, with batch 1 and fixed shapes. The error for what can't be taken names the
+/// Takes the first graph of the file, with batch 1 and fixed shapes, in float32 (weights may be float16 or int8), int8
+/// or int16 with int8 weights. The operators taken are:
+/// - layers: CONV_2D with groups, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL,
+///   UNIDIRECTIONAL_SEQUENCE_LSTM (int8 and float32);
+/// - pools and reductions: AVERAGE_POOL_2D, MAX_POOL_2D, MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX;
+/// - on two tensors: ADD, SUB, MUL, and for int8 and float32 MAXIMUM, MINIMUM, SQUARED_DIFFERENCE, PRELU; DIV in float32;
+/// - functions: the RELU family, LEAKY_RELU, LOGISTIC, TANH, SOFTMAX, LOG_SOFTMAX, L2_NORMALIZATION, HARD_SWISH, GELU,
+///   ELU, EXP, LOG, SQRT, RSQRT, SQUARE, ABS, NEG, SIN, COS, FLOOR, CEIL, ROUND;
+/// - moves: RESHAPE, SQUEEZE, EXPAND_DIMS, CONCATENATION, PACK, UNPACK, SPLIT, SPLIT_V, SLICE, STRIDED_SLICE, GATHER
+///   with constant indices, TRANSPOSE, TILE, BROADCAST_TO, REVERSE_V2, PAD, PADV2, MIRROR_PAD, SPACE_TO_DEPTH,
+///   DEPTH_TO_SPACE, RESIZE_NEAREST_NEIGHBOR, RESIZE_BILINEAR;
+/// - conversions: QUANTIZE, DEQUANTIZE; SHAPE where its result is a constant.
+///
+/// Arithmetic follows TensorFlow Lite Micro where it differs from TensorFlow Lite. The error for what can't be taken names the
 /// operator, its position and what to do.
 pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
     let file = File::read(bytes).context("this is no TensorFlow Lite model that can be read")?;
