@@ -76,6 +76,13 @@ pub struct Report {
     pub stopped_by: StopReason,
 }
 
+impl Report {
+    /// The report of a run that a guard ended: the head is what it was before, with its loss.
+    pub const fn unchanged(loss: f32) -> Self {
+        Self { epochs: 0, steps: 0, first_loss: loss, last_loss: loss, stopped_by: StopReason::Plateau }
+    }
+}
+
 /// State of a run after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -141,7 +141,17 @@ fn run(job: &Job, arena: &mut [u8]) -> Result<FineTuneReport, Failure> {
     if task.adapt_samples > 0 {
         let replay = REPLAY.init(Replay::new(shape.features, shape.classes, task.settings.seed)?);
         device.collect(task.adapt_samples, replay)?;
-        let report = train(&mut head, replay, quantization, &task.settings, moments, workspace)?;
+        let report = match train(&mut head, replay, quantization, &task.settings, moments, workspace) {
+            Err(LearnError::Regressed { first_loss, last_loss }) => {
+                defmt::warn!(
+                    "nothing better was learned (loss {=f32}, then {=f32}): the head stays",
+                    first_loss,
+                    last_loss
+                );
+                Report::unchanged(first_loss)
+            }
+            report => report?,
+        };
         let generation = store.commit(head.weights(), head.bias())?;
         defmt::info!("head {=u32} is safe in flash", generation);
         learned = Some(Learned {

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use nervelet::learn::{
-    Adam, AdamSettings, DenseHead, FineTuneSettings, FineTuner, HeadShape, Quantization, ReplayBuffer, Report, Sgd,
-    SgdSettings,
+    Adam, AdamSettings, DenseHead, FineTuneSettings, FineTuner, HeadShape, LearnError, Quantization, ReplayBuffer,
+    Report, Sgd, SgdSettings,
 };
 use nervelet::{Model, Session};
 use nervelet_compiler::AlignedBytes;
@@ -40,7 +40,11 @@ pub fn learn(bytes: &[u8], adapt: &Samples, eval: &Samples, settings: &Settings)
     for (inputs, label) in adapt.inputs.iter().zip(&adapt.labels) {
         replay.push(encoder.encode(inputs)?, usize::from(*label))?;
     }
-    let report = train(&mut head, &replay, quantization, settings)?;
+    let report = match train(&mut head, &replay, quantization, settings) {
+        // As the firmware: the guard has put the head back, which stays in force.
+        Err(LearnError::Regressed { first_loss, .. }) => Report::unchanged(first_loss),
+        report => report?,
+    };
     let predictions_after = encoder.judge(&head, eval)?;
     let head = head.weights().iter().chain(head.bias()).copied().collect();
     Ok(Learned { predictions_before, predictions_after, head, report })
@@ -74,7 +78,12 @@ impl Encoder<'_, '_> {
     }
 }
 
-fn train(head: &mut DenseHead<'_>, replay: &Replay, quantization: Quantization, settings: &Settings) -> Result<Report> {
+fn train(
+    head: &mut DenseHead<'_>,
+    replay: &Replay,
+    quantization: Quantization,
+    settings: &Settings,
+) -> Result<Report, LearnError> {
     let tuning = FineTuneSettings {
         batch: settings.batch as usize,
         max_epochs: settings.max_epochs,
@@ -90,12 +99,12 @@ fn train(head: &mut DenseHead<'_>, replay: &Replay, quantization: Quantization, 
         Optimizer::Sgd { learning_rate, momentum } => {
             let sgd = SgdSettings { learning_rate, momentum, ..SgdSettings::default() };
             let optimizer = Sgd::new(sgd, &mut first)?;
-            Ok(FineTuner::new(tuning, optimizer, &mut workspace)?.run(head, replay, quantization)?)
+            FineTuner::new(tuning, optimizer, &mut workspace)?.run(head, replay, quantization)
         }
         Optimizer::Adam { learning_rate } => {
             let adam = AdamSettings { learning_rate, ..AdamSettings::default() };
             let optimizer = Adam::new(adam, &mut first, &mut second)?;
-            Ok(FineTuner::new(tuning, optimizer, &mut workspace)?.run(head, replay, quantization)?)
+            FineTuner::new(tuning, optimizer, &mut workspace)?.run(head, replay, quantization)
         }
     }
 }
