@@ -1,4 +1,13 @@
 //! Trains full networks from a TOML recipe, on the host, reproducibly from a seed.
+//!
+//! [`train`] reads a [`recipe`], loads its [`dataset`], works out the [`architecture`], trains it with burn and leaves a
+//! [`Run`] behind: a folder with the checkpoint, the figures and a [`report`]. [`Run::graph`] hands the network over to
+//! the compiler, which folds, quantizes and writes the model file. Data flows one way:
+//!
+//! ```text
+//! recipe ─┬─> dataset ─┬─> architecture ──> training ──> run ──> report
+//!         └────────────┘                                  └────> graph (for the compiler)
+//! ```
 
 pub mod architecture;
 pub mod checkpoint;

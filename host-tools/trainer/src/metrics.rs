@@ -109,9 +109,9 @@ pub fn operating_characteristic(scores: &[f64], positive: &[bool]) -> Vec<(f64, 
     let mut points = vec![(0.0, 0.0)];
     for (place, &row) in order.iter().enumerate() {
         if positive[row] {
-            hits += 1.0
+            hits += 1.0;
         } else {
-            alarms += 1.0
+            alarms += 1.0;
         }
         let tied = order.get(place + 1).is_some_and(|&next| scores[next] == scores[row]);
         if !tied {

@@ -85,7 +85,9 @@ pub struct SubjectScores {
     pub split: Split,
     /// Whom or what the rows are from.
     pub subject: String,
-    /// Rows, and share of them that is right.
+    /// Whether the training split has rows of it, too.
+    pub in_training: bool,
+    /// Its rows.
     pub rows: usize,
     /// Share of all rows that is right.
     pub accuracy: f64,
@@ -312,6 +314,7 @@ impl Run {
                 continue;
             }
             let right = |&place: &usize| crate::metrics::argmax(&logits[place]) == dataset.rows[rows[place]].label;
+            let trained = dataset.subjects(Split::Train);
             for subject in dataset.subjects(split) {
                 let places: Vec<usize> =
                     (0..rows.len()).filter(|&place| dataset.rows[rows[place]].subject == subject).collect();
@@ -322,6 +325,7 @@ impl Run {
                 };
                 self.record.subjects.push(SubjectScores {
                     split,
+                    in_training: trained.contains(&subject),
                     rows: places.len(),
                     accuracy: share(&places),
                     eval_accuracy: (!eval.is_empty()).then(|| share(&eval)),

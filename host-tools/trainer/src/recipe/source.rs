@@ -108,7 +108,7 @@ impl Source {
     fn layer_span(&self, index: usize) -> Option<Range<usize>> {
         let document = DeTable::parse(&self.text).ok()?;
         match document.get_ref().get("layers")?.get_ref() {
-            DeValue::Array(layers) => Some(layers.iter().nth(index)?.span()),
+            DeValue::Array(layers) => Some(layers.get(index)?.span()),
             _ => None,
         }
     }

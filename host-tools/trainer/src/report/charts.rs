@@ -162,7 +162,7 @@ fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Result<String> {
     let cell = (360 / count).clamp(30, 62);
     let left = 48 + 8 * longest.min(16);
     // Names that are wider than their column stand upright.
-    let upright = 8 * longest > cell;
+    let upright = 7 * longest > cell;
     let below = if upright { 36 + 8 * longest.min(16) } else { 50 };
     let (width, height) = (left + cell * count + 12, 8 + cell * count + below);
     svg((width.unsigned_abs(), height.unsigned_abs()), |area| {

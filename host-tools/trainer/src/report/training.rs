@@ -46,7 +46,10 @@ fn headline(fragment: &mut Fragment, record: &Record) {
     let mut figures = Vec::new();
     for (label, split) in [("Validation accuracy", Split::Val), ("Test accuracy", Split::Test)] {
         if let Some(scores) = find(split) {
-            figures.push((label, percent(scores.accuracy), "float network"));
+            let mut subjects = record.subjects.iter().filter(|subject| subject.split == split).peekable();
+            let unseen = subjects.peek().is_some() && subjects.all(|subject| !subject.in_training);
+            let note = if unseen { "float, subjects never seen" } else { "float network" };
+            figures.push((label, percent(scores.accuracy), note));
         }
     }
     if let Some(area) = record.anomalies.as_ref().and_then(|anomalies| anomalies.area_under_curve) {
@@ -127,7 +130,10 @@ fn subjects(fragment: &mut Fragment, record: &Record) {
     }
     let names = shown.iter().map(|subject| subject.subject.clone()).collect();
     let accuracies = shown.iter().map(|subject| subject.eval_accuracy.unwrap_or(subject.accuracy)).collect();
-    let caption = "Test accuracy of each subject, none of whom was in training";
+    let caption = match shown.iter().any(|subject| subject.in_training) {
+        true => "Test accuracy of each subject",
+        false => "Test accuracy of each subject, none of whom was in training",
+    };
     fragment.bars(caption, "accuracy", names, vec![("float network", accuracies)]);
 }
 
