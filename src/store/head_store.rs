@@ -260,7 +260,8 @@ fn lesser<E>(slots: &[(u32, Slot<E>); 2]) -> u32 {
         core::cmp::Ordering::Less => true,
         core::cmp::Ordering::Greater => false,
         core::cmp::Ordering::Equal => match (a.header(), b.header()) {
-            (Some(a), Some(b)) => is_newer(a.sequence, b.sequence),
+            // Never the one that `newest` takes, even of equals, which only damage can leave.
+            (Some(a), Some(b)) => !is_newer(b.sequence, a.sequence),
             _ => false,
         },
     };
