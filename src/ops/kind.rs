@@ -221,4 +221,14 @@ kinds! {
     LogSoftmaxInt8 = 98,
     /// Division by the Euclidean norm of int8.
     L2NormalizationInt8 = 99,
+    /// The error function of f32.
+    ErfFloat32 = 100,
+    /// Layer normalisation of f32.
+    LayerNormFloat32 = 101,
+    /// RNN of f32; its state starts anew with each run.
+    RnnFloat32 = 102,
+    /// GRU of f32; its state starts anew with each run.
+    GruFloat32 = 103,
+    /// LSTM of f32; its state starts anew with each run.
+    LstmSequenceFloat32 = 104,
 }

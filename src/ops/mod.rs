@@ -29,6 +29,7 @@ pub mod pad;
 pub mod pool_2d;
 pub mod quantize;
 pub mod rearrange;
+pub mod recurrent;
 pub mod reduce;
 mod regions;
 pub mod resize_bilinear;
@@ -119,6 +120,7 @@ operators![
     nonlinear_i16::TANH,
     normalize::L2_FLOAT32,
     normalize::L2_INT8,
+    normalize::LAYER_NORM_FLOAT32,
     normalize::LOG_SOFTMAX_FLOAT32,
     normalize::LOG_SOFTMAX_INT8,
     pad::OPERATOR,
@@ -138,6 +140,9 @@ operators![
     quantize::REQUANTIZE_INT16,
     quantize::WIDEN,
     rearrange::OPERATOR,
+    recurrent::GRU_FLOAT32,
+    recurrent::LSTM_FLOAT32,
+    recurrent::RNN_FLOAT32,
     reduce::ARG_MAX_FLOAT32,
     reduce::ARG_MAX_INT8,
     reduce::MAX_FLOAT32,
@@ -157,6 +162,7 @@ operators![
     unary::CLAMP_FLOAT32,
     unary::COS_FLOAT32,
     unary::ELU_FLOAT32,
+    unary::ERF_FLOAT32,
     unary::EXP_FLOAT32,
     unary::FLOOR_FLOAT32,
     unary::GELU_FLOAT32,

@@ -1,12 +1,12 @@
-//! Rows brought to a common scale along the last axis: log softmax, and division by the Euclidean norm (TensorFlow
-//! Lite's LOG_SOFTMAX and L2_NORMALIZATION).
+//! Rows brought to a common scale along the last axis: log softmax, division by the Euclidean norm (TensorFlow Lite's
+//! LOG_SOFTMAX and L2_NORMALIZATION), and layer normalisation (Ba, Kiros and Hinton, 2016).
 //!
 //! Int8 in fixed point: a log softmax has output scale 1/16 with zero point 127, a division by the norm 1/128 with 0.
 
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, DataType, Element, Error, OpKind, Operator, StepView, Tensor};
+use super::{Call, DataType, Element, Error, OpKind, Operator, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, LogSoftmaxParameters};
 
@@ -37,6 +37,22 @@ pub static L2_FLOAT32: Operator = Operator {
     verify: |view| expect_rows(view, DataType::Float32, usize::MAX),
     run: |call| run(call, reference::l2_normalize_f32),
 };
+
+/// Layer normalisation of f32.
+pub static LAYER_NORM_FLOAT32: Operator =
+    Operator { kind: OpKind::LayerNormFloat32, verify: verify_layer_norm, run: run_layer_norm };
+
+/// Parameters of a layer normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LayerNormParameters {
+    /// One f32 factor for each value of a row.
+    pub gamma: Span,
+    /// One f32 offset for each value of a row.
+    pub beta: Span,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
 
 /// Parameters of an int8 log softmax: what [`LogSoftmaxParameters::new`] makes of the scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,4 +123,19 @@ fn run_log_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
         smallest_difference,
     };
     run::<i8>(call, |x, codes| reference::log_softmax(&parameters, x, codes))
+}
+
+fn verify_layer_norm(view: &StepView<'_>) -> Result<(), Error> {
+    expect_rows(view, DataType::Float32, usize::MAX)?;
+    let LayerNormParameters { gamma, beta, epsilon } = view.parameters()?;
+    let depth = depth(&view.input(0)?);
+    view.constant::<f32>(gamma, depth)?;
+    view.constant::<f32>(beta, depth)?;
+    if epsilon >= 0.0 { Ok(()) } else { Err(Error::Quantization) }
+}
+
+fn run_layer_norm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let LayerNormParameters { gamma, beta, epsilon } = call.view.parameters()?;
+    let (gamma, beta) = (call.view.constant_of(gamma)?, call.view.constant_of(beta)?);
+    run(call, |x, values| reference::layer_norm_f32(epsilon, gamma, beta, x, values))
 }

@@ -45,6 +45,8 @@ functions! {
     ELU_FLOAT32 = EluFloat32, |x| if x >= 0.0 { x } else { libm::expm1f(x) };
     /// `x * clamp(x + 3, 0, 6) / 6`.
     HARD_SWISH_FLOAT32 = HardSwishFloat32, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    /// The error function.
+    ERF_FLOAT32 = ErfFloat32, libm::erff;
     /// `x` times the distribution function of the normal distribution.
     GELU_FLOAT32 = GeluFloat32, |x| 0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2));
     /// The tanh form of the same (Hendrycks and Gimpel, 2016).

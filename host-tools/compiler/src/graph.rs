@@ -232,6 +232,8 @@ pub enum Function {
     Elu,
     /// `x * clamp(x + 3, 0, 6) / 6`.
     HardSwish,
+    /// The error function.
+    Erf,
     /// `x` times the normal distribution function.
     Gelu,
     /// The tanh form of the same.
@@ -261,6 +263,7 @@ impl Function {
             Function::Round => "round",
             Function::Elu => "elu",
             Function::HardSwish => "hard_swish",
+            Function::Erf => "erf",
             Function::Gelu => "gelu",
             Function::GeluTanh => "gelu_tanh",
             Function::LeakyRelu { .. } => "leaky_relu",
@@ -287,6 +290,39 @@ impl Reduction {
             Reduction::Max => "reduce_max",
             Reduction::Min => "reduce_min",
         }
+    }
+}
+
+/// A recurrent layer's cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// `h' = f(W x + b + R h + c)`.
+    Rnn {
+        /// The relu; tanh where it is none.
+        activation: Activation,
+    },
+    /// Gates in the order reset, update, new.
+    Gru {
+        /// Whether the reset gate acts on the product with the state (PyTorch) and not on the state.
+        reset_after: bool,
+    },
+    /// Gates in the order input, forget, cell, output.
+    Lstm,
+}
+
+impl Cell {
+    /// The number of gates.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::Rnn { .. } => 1,
+            Cell::Gru { .. } => 3,
+            Cell::Lstm => 4,
+        }
+    }
+
+    /// The number of states.
+    pub fn states(self) -> usize {
+        if self == Cell::Lstm { 2 } else { 1 }
     }
 }
 
@@ -424,6 +460,20 @@ pub enum Op {
         /// The cell is clipped to this magnitude; infinite for none.
         cell_clip: f32,
     },
+    /// Inputs: x, gamma, beta. Rows along the last axis with mean 0 and variance 1, times gamma, plus beta; float only.
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Inputs: x `[.., time, depth]`, input weights `[gates * units][depth]`, recurrent weights `[gates * units][units]`,
+    /// one bias for each row of either, and the initial states, `units` values each; without them, zero. Outputs: the
+    /// states of all steps `[.., time, units]`, then the last state and the last cell of an LSTM. Float only.
+    Recurrent {
+        /// The cell.
+        cell: Cell,
+        /// Whether the last step of time comes first.
+        reverse: bool,
+    },
     /// Inputs: any number, joined along `axis`.
     Concatenation {
         /// The joined axis.
@@ -496,7 +546,10 @@ impl Op {
             Op::ResizeBilinear { .. } => "resize_bilinear",
             Op::LogSoftmax => "log_softmax",
             Op::L2Normalization => "l2_normalization",
-            Op::Lstm { .. } => "lstm",
+            Op::Lstm { .. } | Op::Recurrent { cell: Cell::Lstm, .. } => "lstm",
+            Op::Recurrent { cell: Cell::Rnn { .. }, .. } => "rnn",
+            Op::Recurrent { cell: Cell::Gru { .. }, .. } => "gru",
+            Op::LayerNorm { .. } => "layer_norm",
             Op::Function(function) => function.name(),
             Op::Table { .. } => "table",
             Op::Concatenation { .. } => "concatenation",

@@ -31,6 +31,7 @@ fn real(function: Function, x: f32) -> f32 {
             }
         }
         Function::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Function::Erf => libm::erff(x),
         Function::Gelu => 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)),
         Function::GeluTanh => 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()),
         Function::LeakyRelu { slope } => {

@@ -7,6 +7,8 @@
 //! [`Graph`]: nervelet_compiler::Graph
 
 mod flatbuffer;
+pub mod onnx;
 pub mod tflite;
 
+pub use onnx::import_onnx;
 pub use tflite::import_tflite;

@@ -9,6 +9,7 @@ mod movement;
 mod nonlinear;
 mod normalize;
 mod pooling;
+mod recurrent;
 mod resize;
 mod softmax;
 mod transposed;
@@ -24,10 +25,11 @@ pub use lstm::{FloatGate, FloatLstm, Gate, Lstm, lstm, lstm_f32};
 pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};
 pub use movement::{IndexMap, gather, rearrange};
 pub use nonlinear::{Argument, WideSoftmax, logistic_i16, softmax_i16, tanh_i16};
-pub use normalize::{LogSoftmaxParameters, l2_normalize, l2_normalize_f32, log_softmax, log_softmax_f32};
+pub use normalize::{LogSoftmaxParameters, l2_normalize, l2_normalize_f32, layer_norm_f32, log_softmax, log_softmax_f32};
 pub use pooling::{
     Rows, average_pool_2d, average_pool_2d_f32, fold_rows, max_pool_2d, max_pool_2d_f32, mean, mean_f32, sum_f32,
 };
+pub use recurrent::{RecurrentWeights, Sequence, gru_f32, lstm_sequence_f32, rnn_f32};
 pub use resize::{Extents, Sampling, resize_bilinear, resize_bilinear_f32};
 pub use softmax::{SoftmaxParameters, softmax};
 pub use transposed::{transpose_conv_2d, transpose_conv_2d_f32, transpose_conv_2d_i16};

@@ -79,6 +79,18 @@ pub fn l2_normalize_f32(x: &[f32], values: &mut [f32]) {
     }
 }
 
+/// One row with mean 0 and variance 1 (biased, `epsilon` added under the root), times `gamma`, plus `beta`. Sums run in
+/// order.
+pub fn layer_norm_f32(epsilon: f32, gamma: &[f32], beta: &[f32], x: &[f32], values: &mut [f32]) {
+    let count = x.len() as f32;
+    let mean = x.iter().fold(0.0, |sum, x| sum + x) / count;
+    let variance = x.iter().fold(0.0, |sum, x| sum + (x - mean) * (x - mean)) / count;
+    let deviation = libm::sqrtf(variance + epsilon);
+    for (((x, value), gamma), beta) in x.iter().zip(values).zip(gamma).zip(beta) {
+        *value = (x - mean) / deviation * gamma + beta;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,6 +119,13 @@ impl Lowering<'_> {
         }
     }
 
+    pub(super) fn layer_norm(&mut self, node: &Node, epsilon: f32) -> Result<()> {
+        ensure!(self.data_type(node, 3)? == DataType::Float32, "is for f32: quantize around it");
+        let parameters =
+            normalize::LayerNormParameters { gamma: self.floats(node, 1)?, beta: self.floats(node, 2)?, epsilon };
+        self.step(node, OpKind::LayerNormFloat32, 1, &parameters)
+    }
+
     pub(super) fn log_softmax(&mut self, node: &Node) -> Result<()> {
         let kind = self.by_narrow_type(node, 1, OpKind::LogSoftmaxInt8, OpKind::LogSoftmaxFloat32)?;
         if kind == OpKind::LogSoftmaxFloat32 {
@@ -154,6 +161,7 @@ fn float_kind(function: Function) -> OpKind {
         Function::Round => OpKind::RoundFloat32,
         Function::Elu => OpKind::EluFloat32,
         Function::HardSwish => OpKind::HardSwishFloat32,
+        Function::Erf => OpKind::ErfFloat32,
         Function::Gelu => OpKind::GeluFloat32,
         Function::GeluTanh => OpKind::GeluTanhFloat32,
         Function::LeakyRelu { .. } => OpKind::LeakyReluFloat32,

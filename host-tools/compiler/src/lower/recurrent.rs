@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
-use nervelet::ops::{DataType, OpKind, Span, lstm};
+use nervelet::ops::{DataType, OpKind, Span, lstm, recurrent};
 
 use super::layers::rounded_product;
 use super::{Lowering, scale};
-use crate::graph::{Data, Node, Tensor};
+use crate::graph::{Activation, Cell, Data, Node, Tensor};
 use crate::tables;
 
 impl Lowering<'_> {
@@ -30,7 +30,47 @@ impl Lowering<'_> {
         }
     }
 
-    fn floats(&mut self, node: &Node, position: usize) -> Result<Span> {
+    /// A recurrent layer of f32 that starts anew with each run.
+    pub(super) fn recurrent(&mut self, node: &Node, cell: Cell, reverse: bool) -> Result<()> {
+        let states = cell.states();
+        let given = node.inputs.len();
+        ensure!([5, 5 + states].contains(&given), "takes 5 inputs, or {} with initial states", 5 + states);
+        ensure!(node.outputs.len() == 1 + states, "gives {} outputs", 1 + states);
+        ensure!(self.data_type(node, given)? == DataType::Float32, "is for f32: quantize around it");
+        let layer = recurrent::Layer {
+            input_weights: self.floats(node, 1)?,
+            recurrent_weights: self.floats(node, 2)?,
+            input_bias: self.floats(node, 3)?,
+            recurrent_bias: self.floats(node, 4)?,
+            reverse,
+        };
+        // The weights are parameters; the sequence and the states are operands.
+        let operands: Vec<_> = node.inputs.iter().take(1).chain(node.inputs.iter().skip(5)).copied().collect();
+        let operands = Node { inputs: operands, ..node.clone() };
+        let count = operands.inputs.len();
+        match cell {
+            Cell::Rnn { activation } => {
+                let relu = match activation {
+                    Activation::None => false,
+                    Activation::Relu => true,
+                    other => bail!("has no kernel for {other:?}"),
+                };
+                self.step(&operands, OpKind::RnnFloat32, count, &recurrent::RnnParameters { layer, relu })
+            }
+            Cell::Gru { reset_after } => {
+                self.step(&operands, OpKind::GruFloat32, count, &recurrent::GruParameters { layer, reset_after })?;
+                let units = self.output(node)?.shape.last().copied().unwrap_or(0);
+                if let (false, Some(step)) = (reset_after, self.program.steps.last_mut()) {
+                    step.scratch_bytes = units * size_of::<f32>();
+                }
+                Ok(())
+            }
+            Cell::Lstm => self.step(&operands, OpKind::LstmSequenceFloat32, count, &layer),
+        }
+    }
+
+    /// The f32 values of a constant input.
+    pub(super) fn floats(&mut self, node: &Node, position: usize) -> Result<Span> {
         let tensor = self.input(node, position)?;
         let data = tensor.data.as_ref().filter(|data| data.data_type() == DataType::Float32);
         let bytes = data.with_context(|| format!("{} is not a constant of f32", tensor.name))?.to_bytes();
