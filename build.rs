@@ -1,10 +1,15 @@
-//! Chooses the kernels by target: `cfg(target_feature = "dsp")` is never set on stable Rust, the target's name is.
+//! Chooses the kernels by target and processor: `cfg(target_feature = "dsp")` is never set on stable Rust.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo:rustc-check-cfg=cfg(nervelet_armv7em)");
     let target = std::env::var("TARGET").unwrap_or_default();
-    if target.starts_with("thumbv7em") {
+    // An Armv8-M core may lack the DSP extension: the flags have to name one that has it.
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let m33 =
+        target.starts_with("thumbv8m.main") && flags.contains("target-cpu=cortex-m33") && !flags.contains("nodsp");
+    if target.starts_with("thumbv7em") || m33 {
         println!("cargo:rustc-cfg=nervelet_armv7em");
     }
 }

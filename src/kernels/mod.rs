@@ -12,9 +12,11 @@
 #[cfg(nervelet_armv7em)]
 pub mod armv7em;
 mod code;
+pub mod packing;
 pub mod reference;
 
 pub use code::Code;
+pub use packing::PackedLayer;
 
 /// The geometry asks for elements that the slices don't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,32 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         reference::fully_connected(depth, input, weights, requantization, output, Self::dot)
+    }
+
+    /// Int8 convolution with packed weights; a dense layer is one over an image of single-pixel rows.
+    ///
+    /// `scratch` has at least [`scratch_words`](packing::Layout::scratch_words); more makes it faster.
+    fn conv_2d_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        _scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        reference::conv_2d_packed(window, channels, input, layer, output)
+    }
+
+    /// Int8 depthwise convolution with packed weights and as many outputs as inputs; `scratch` as above.
+    fn depthwise_conv_2d_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        _scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        reference::depthwise_conv_2d_packed(window, channels, input, layer, output)
     }
 }
 

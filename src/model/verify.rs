@@ -2,12 +2,13 @@
 
 use super::schema::{Head, Port};
 use super::{Error, Model};
+use crate::kernels;
 use crate::ops::{Place, Tensor};
 
 /// Checks everything that a session relies on.
 pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
     let file = model.file();
-    if file.core != 0 {
+    if !kernels::packing::runs(file.core) {
         return Err(Error::WrongCore { core: file.core });
     }
     let well_formed = file.inputs.is_well_formed()

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
+use crate::kernels::packing::Layout;
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
@@ -47,7 +48,15 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    if parameters.layer.packing == 0 {
+        return parameters.layer.verify(view, &input, &output, weights, channels);
+    }
+    if parameters.groups != 1 {
+        return Err(Error::Shape);
+    }
+    let (window, channels) = parameters.window.over(&input, &output)?;
+    let layouts = [Layout::RowPairs, Layout::DenseRowPairs];
+    parameters.layer.verify_packed(view, (&input, &output), &window, channels, &layouts)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -55,6 +64,13 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, groups, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
+    if layer.packing != 0 {
+        let packed = layer.packed(&view, &input, &output)?;
+        let regions = call.output_and_scratch()?;
+        let [codes, scratch] = regions.writable;
+        let x = regions.rest.read(&input)?;
+        return Ok(Active::conv_2d_packed(&window, channels, x, &packed, elements(scratch)?, elements(codes)?)?);
+    }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

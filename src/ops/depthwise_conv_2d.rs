@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
+use crate::kernels::packing::Layout;
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
@@ -43,7 +44,17 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    if parameters.layer.packing == 0 {
+        return parameters.layer.verify(view, &input, &output, weights, channels);
+    }
+    let (window, channels) = parameters.window.over(&input, &output)?;
+    // A single input channel with many filters is an ordinary convolution.
+    let layouts: &[Layout] = match channels {
+        [1, outputs] if outputs > 1 => &[Layout::RowPairs, Layout::DenseRowPairs],
+        [inputs, outputs] if inputs == outputs => &[Layout::DepthwiseQuads],
+        _ => &[],
+    };
+    parameters.layer.verify_packed(view, (&input, &output), &window, channels, layouts)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -51,6 +62,18 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
+    if layer.packing != 0 {
+        let packed = layer.packed(&view, &input, &output)?;
+        let regions = call.output_and_scratch()?;
+        let [codes, scratch] = regions.writable;
+        let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
+        return Ok(match packed.packing.layout {
+            Layout::DepthwiseQuads => {
+                Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)?
+            }
+            _ => Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes)?,
+        });
+    }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

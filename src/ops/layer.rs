@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::{FloatOutput, Requantization};
+use crate::kernels::packing::{self, Layout, Packing};
+use crate::kernels::{FloatOutput, PackedLayer, Requantization, Window};
 
 /// The weights of an int8 layer with their requantization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,13 +13,14 @@ use crate::kernels::{FloatOutput, Requantization};
 pub struct QuantizedLayer {
     /// Int8 weights, laid out as the packing says.
     pub weights: Span,
-    /// How the weights are laid out: 0 is row-major, the layout of the reference kernels.
+    /// How the weights are laid out: 0 is row-major, the layout of the reference kernels; others are those of
+    /// [`Packing`], whose stream holds bias and multipliers as well.
     pub packing: u8,
-    /// One i32 for each output channel.
+    /// One i32 for each output channel; empty where packed.
     pub bias: Span,
-    /// One i32 mantissa for each output channel.
+    /// One i32 mantissa for each output channel; empty where packed.
     pub mantissas: Span,
-    /// One i8 exponent for each output channel.
+    /// One i8 exponent for each output channel; empty where packed.
     pub exponents: Span,
     /// The range of the fused activation, in output codes.
     pub range: [i8; 2],
@@ -44,6 +46,51 @@ impl QuantizedLayer {
             && exponents.iter().all(|exponent| Multiplier::EXPONENTS.contains(exponent));
         let [low, high] = self.range;
         if self.packing == 0 && defined && low <= high { Ok(()) } else { Err(Error::Quantization) }
+    }
+
+    /// Checks a packed layer over a window, with its scratch memory; `layouts` are those that the operator takes.
+    pub fn verify_packed(
+        &self,
+        view: &StepView<'_>,
+        (input, output): (&Tensor, &Tensor),
+        window: &Window,
+        [channels, outputs]: [usize; 2],
+        layouts: &[Layout],
+    ) -> Result<(), Error> {
+        let found = self.packing;
+        let packing = Packing::from_number(found).filter(|packing| layouts.contains(&packing.layout));
+        let layout = packing.filter(|_| packing::runs(packing::ARMV7EM)).ok_or(Error::Packing { found })?.layout;
+        input.expect_int8()?;
+        output.expect_int8()?;
+        let [rows, columns] = window.kernel;
+        let inputs = if layout == Layout::DepthwiseQuads { 1 } else { channels };
+        let filter = layout.filter(rows, columns.saturating_mul(inputs));
+        let [low, high] = self.range;
+        if low > high || !self.packed(view, input, output)?.verify(&filter, outputs) {
+            return Err(Error::Quantization);
+        }
+        // Four pixels are computed at once.
+        let [rows, columns] = window.output;
+        if layout == Layout::RowPairs && rows.saturating_mul(columns) < 4 {
+            return Err(Error::Shape);
+        }
+        let scratch = view.step.scratch;
+        if !scratch.offset.is_multiple_of(4) || !scratch.length.is_multiple_of(4) {
+            return Err(Error::Misaligned);
+        }
+        let (need, have) = (layout.scratch_words(window, channels).saturating_mul(4), scratch.length as usize);
+        if have < need { Err(Error::Scratch { need, have }) } else { Ok(()) }
+    }
+
+    /// The packed weights; fails for row-major ones.
+    pub fn packed<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, Error> {
+        Ok(PackedLayer {
+            packing: Packing::from_number(self.packing).ok_or(Error::Packing { found: self.packing })?,
+            words: view.constant_of(self.weights)?,
+            input_offset: input.zero_point.wrapping_neg(),
+            output_zero_point: output.zero_point,
+            range: self.range.map(i32::from),
+        })
     }
 
     /// The weights of a verified layer.

@@ -225,6 +225,18 @@ pub enum Error {
     Misaligned,
     /// A zero point, a multiplier or an activation range is outside what the arithmetic is defined for.
     Quantization,
+    /// The weights have a packing that this build has no kernel for.
+    Packing {
+        /// The number of the packing.
+        found: u8,
+    },
+    /// The step has less working memory than its kernel needs.
+    Scratch {
+        /// Bytes that the kernel needs.
+        need: usize,
+        /// Bytes that the step has.
+        have: usize,
+    },
 }
 
 impl core::fmt::Display for Error {
@@ -242,6 +254,8 @@ impl core::fmt::Display for Error {
             Error::Overlap => write!(f, "operands overlap in the arena"),
             Error::Misaligned => write!(f, "an operand is not aligned to its elements"),
             Error::Quantization => write!(f, "a zero point, multiplier or range is out of bounds"),
+            Error::Packing { found } => write!(f, "its weights have packing {found}, which has no kernel here"),
+            Error::Scratch { need, have } => write!(f, "needs {need} bytes of scratch memory, has {have}"),
         }
     }
 }

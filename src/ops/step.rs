@@ -172,4 +172,10 @@ impl<'m> Call<'_, 'm> {
         let output = self.view.output(0)?;
         Regions::carve(self.arena, self.view.constants, [output.span()])
     }
+
+    /// The first output and the scratch memory, to write, beside the rest, to read. The step has scratch memory.
+    pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, Error> {
+        let output = self.view.output(0)?;
+        Regions::carve(self.arena, self.view.constants, [output.span(), self.view.step.scratch])
+    }
 }

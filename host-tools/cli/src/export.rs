@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::{Model, Session};
-use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, compile, compile_quantized};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, Target, compile, compile_quantized};
 use nervelet_trainer::Run;
 use nervelet_trainer::dataset::{Dataset, Split};
 use nervelet_trainer::metrics::{Scores, argmax};
@@ -30,6 +30,9 @@ pub struct Arguments {
     /// Leaves the f32 head out of the file: smaller, but devices can't fine-tune.
     #[arg(long)]
     frozen: bool,
+    /// The core that weights are packed for: m4, m7 and m33 run faster on these, and on no other board; any runs on all.
+    #[arg(long, default_value = "any", value_name = "CORE")]
+    target: Target,
     /// Compares host and this board bit for bit on test samples; `host` skips the comparison.
     #[arg(long, default_value = "qemu-m4", value_name = "BOARD")]
     verify: Place,
@@ -79,7 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let run = Run::open(&arguments.run)?;
     let dataset = run.dataset(arguments.data.as_deref())?;
     let graph = run.graph()?;
-    let options = CompileOptions { trainable_head: !arguments.frozen };
+    let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target };
     let compiled = if arguments.float {
         compile(&graph, &options)?
     } else {

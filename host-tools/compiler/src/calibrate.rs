@@ -8,6 +8,7 @@ use nervelet::{Model, Session};
 use crate::aligned::AlignedBytes;
 use crate::graph::Graph;
 use crate::lower::lower;
+use crate::pack::Target;
 use crate::write::{Sharing, write};
 
 /// The smallest and largest value of each graph tensor; `None` for constants and tensors that are never computed.
@@ -15,9 +16,9 @@ pub type Ranges = Vec<Option<(f32, f32)>>;
 
 /// Runs the samples through a folded float graph. Each sample has one slice of raw readings for each input.
 pub fn calibrate<'s>(graph: &Graph, samples: impl IntoIterator<Item = Vec<&'s [f32]>>) -> Result<Ranges> {
-    let lowered = lower(graph)?;
+    let lowered = lower(graph, Target::Any)?;
     let tensors = lowered.tensors.clone();
-    let (bytes, _) = write(graph, lowered, None, Sharing::None)?;
+    let (bytes, _) = write(graph, lowered, None, Sharing::None, Target::Any)?;
     let bytes = AlignedBytes::from(&bytes[..]);
     let model = Model::from_bytes(&bytes)?;
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());

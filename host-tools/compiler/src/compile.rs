@@ -8,6 +8,7 @@ use crate::calibrate::calibrate;
 use crate::fold::fold;
 use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
 use crate::lower::lower;
+use crate::pack::{self, Target};
 use crate::quantize::quantize;
 use crate::write::{FloatHead, Sharing, write};
 
@@ -16,11 +17,13 @@ use crate::write::{FloatHead, Sharing, write};
 pub struct CompileOptions {
     /// Stores the last dense layer in f32 as well, so that devices can train it.
     pub trainable_head: bool,
+    /// The cores that weights are packed for.
+    pub target: Target,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self { trainable_head: true }
+        Self { trainable_head: true, target: Target::Any }
     }
 }
 
@@ -57,8 +60,9 @@ pub fn compile_quantized<'s>(
 
 fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
     let head = head.or_else(|| head_of(graph)).filter(|_| options.trainable_head);
-    let lowered = lower(graph)?;
-    let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime)?;
+    let mut lowered = lower(graph, options.target)?;
+    pack::grow(graph, &mut lowered)?;
+    let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime, options.target)?;
     let bytes = AlignedBytes::from(&bytes[..]);
     Model::from_bytes(&bytes).context("the library refuses the file just written")?;
     Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes })

@@ -2,7 +2,7 @@
 //!
 //! The pipeline, each stage a module: a [`graph`] comes from a trainer or an importer, made with [`builder`];
 //! [`fold`](mod@fold) moves batch norm and activations into layers; [`calibrate`](mod@calibrate) runs samples and
-//! [`quantize`](mod@quantize) turns reals into codes; [`lower`](mod@lower) makes steps, [`plan`](mod@plan) lays out
+//! [`quantize`](mod@quantize) turns reals into codes; [`lower`](mod@lower) makes steps and [`pack`](mod@pack) lays out their weights for a core, [`plan`](mod@plan) lays out
 //! the arena, [`write`](mod@write) encodes the file. [`compile()`] and [`compile_quantized`] run all of it.
 
 pub mod aligned;
@@ -14,6 +14,7 @@ pub mod graph;
 pub mod index_map;
 pub mod lower;
 pub mod macs;
+pub mod pack;
 pub mod plan;
 pub mod program;
 pub mod quantize;
@@ -24,3 +25,4 @@ pub use aligned::AlignedBytes;
 pub use builder::{BatchNormStatistics, GraphBuilder};
 pub use compile::{CompileOptions, Compiled, compile, compile_quantized};
 pub use graph::Graph;
+pub use pack::Target;

@@ -1,7 +1,7 @@
 //! Multiply-accumulates of a step: products with a weight, over the whole output, padding included.
 
 use nervelet::Model;
-use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step};
+use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected};
 
 /// The multiply-accumulates of one step of a model; 0 for steps without weights.
@@ -11,24 +11,26 @@ pub fn of(model: &Model<'_>, step: &Step<'_>) -> u64 {
 
 fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
     let output = model.tensor(step.outputs().next()?)?;
-    let channels = u64::from(*output.shape().last()?);
-    let pixels = output.elements() as u64 / channels.max(1);
-    let weights = match step.kind()? {
-        OpKind::Conv2dInt8 => decode::<conv_2d::Parameters<QuantizedLayer>>(step)?.layer.weights.length,
-        OpKind::Conv2dFloat32 => decode::<conv_2d::Parameters<FloatLayer>>(step)?.layer.weights.length / 4,
-        OpKind::DepthwiseConv2dInt8 => {
-            decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.layer.weights.length
-        }
-        OpKind::DepthwiseConv2dFloat32 => {
-            decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.layer.weights.length / 4
-        }
-        OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.layer.weights.length,
-        OpKind::FullyConnectedFloat32 => {
-            decode::<fully_connected::Parameters<FloatLayer>>(step)?.layer.weights.length / 4
-        }
+    let filter = match step.kind()? {
+        OpKind::Conv2dInt8 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<QuantizedLayer>>(step)?)?,
+        OpKind::Conv2dFloat32 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<FloatLayer>>(step)?)?,
+        OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),
+        OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),
+        OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.depth.into(),
+        OpKind::FullyConnectedFloat32 => decode::<fully_connected::Parameters<FloatLayer>>(step)?.depth.into(),
         _ => 0,
     };
-    Some(pixels * u64::from(weights))
+    Some(output.elements() as u64 * filter)
+}
+
+fn taps(window: &WindowParameters) -> u64 {
+    window.kernel.iter().map(|extent| u64::from(*extent)).product()
+}
+
+/// The weights of one output channel.
+fn conv_2d_filter<L>(model: &Model<'_>, step: &Step<'_>, parameters: conv_2d::Parameters<L>) -> Option<u64> {
+    let channels = *model.tensor(step.inputs().next()?)?.shape().last()?;
+    Some(taps(&parameters.window) * u64::from(channels) / u64::from(parameters.groups).max(1))
 }
 
 fn decode<'m, P: serde::Deserialize<'m>>(step: &Step<'m>) -> Option<P> {

@@ -19,6 +19,8 @@ pub struct Step {
     pub outputs: Vec<u16>,
     /// Bytes of working memory.
     pub scratch_bytes: usize,
+    /// The most bytes of working memory that the kernel can make use of.
+    pub most_scratch_bytes: usize,
     /// The operator's parameters, encoded.
     pub parameters: Vec<u8>,
 }
@@ -34,6 +36,8 @@ pub struct Program {
     pub constants: Vec<u8>,
     /// In execution order.
     pub steps: Vec<Step>,
+    /// Whether any weights are packed for a core.
+    pub packed: bool,
     /// Constants by content, so that equal ones are stored once.
     known: HashMap<Vec<u8>, Span>,
 }
@@ -74,7 +78,15 @@ impl Program {
         parameters: &impl Serialize,
     ) -> Result<()> {
         let parameters = postcard::to_allocvec(parameters)?;
-        self.steps.push(Step { kind, name: name.into(), inputs, outputs, scratch_bytes: 0, parameters });
+        self.steps.push(Step {
+            kind,
+            name: name.into(),
+            inputs,
+            outputs,
+            scratch_bytes: 0,
+            most_scratch_bytes: 0,
+            parameters,
+        });
         Ok(())
     }
 }

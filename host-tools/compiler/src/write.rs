@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::graph::{Graph, TensorId};
 use crate::lower::Lowered;
+use crate::pack::Target;
 use crate::plan::{Buffer, Plan, plan};
 use crate::program::Program;
 
@@ -41,6 +42,7 @@ pub fn write(
     mut lowered: Lowered,
     head: Option<&FloatHead>,
     sharing: Sharing,
+    target: Target,
 ) -> Result<(Vec<u8>, Plan)> {
     let plan = place(graph, &mut lowered, sharing)?;
     let index = |id: &TensorId| lowered.tensors[id.0].context("a port is no tensor of the program");
@@ -77,11 +79,13 @@ pub fn write(
     let tensors: Vec<u8> = lowered.program.tensors.iter().flat_map(nervelet::ops::Tensor::to_bytes).collect();
     let steps = encode_steps(&lowered.program, &plan)?;
     let states = encode_states(graph, &lowered)?;
+    // A file that needs no packing runs everywhere, whatever it was made for.
+    let core = if lowered.program.packed { target.core() } else { 0 };
     let file = File {
         producer: concat!("nervelet ", env!("CARGO_PKG_VERSION")),
         name: &graph.name,
         id: [0; 16],
-        core: 0,
+        core,
         arena_bytes: u32::try_from(plan.arena_bytes)?,
         inputs: Records::new(&inputs),
         outputs: Records::new(&outputs),
@@ -97,9 +101,9 @@ pub fn write(
     Ok((encode(file)?, plan))
 }
 
-/// Gives every arena tensor its offset.
-fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan> {
-    let program = &mut lowered.program;
+/// The buffer of each table index that has one of its own, with its life.
+pub(crate) fn buffers(graph: &Graph, lowered: &Lowered, sharing: Sharing) -> Result<Vec<Option<Buffer>>> {
+    let program = &lowered.program;
     let last_step = program.steps.len().saturating_sub(1);
     let mut buffers: Vec<Option<Buffer>> = vec![None; program.tensors.len()];
     let mut touch = |index: u16, step: usize| -> Result<()> {
@@ -132,16 +136,23 @@ fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan>
             (buffer.first, buffer.last) = (0, last_step);
         }
     }
+    Ok(buffers)
+}
+
+/// Buffers with the scratch memory of each step that has some behind them: it lives for its own step.
+pub(crate) fn with_scratch(program: &Program, buffers: impl Iterator<Item = Buffer>) -> Vec<Buffer> {
+    let steps = program.steps.iter().enumerate().filter(|(_, step)| step.scratch_bytes > 0);
+    buffers
+        .chain(steps.map(|(number, step)| Buffer { bytes: step.scratch_bytes, first: number, last: number }))
+        .collect()
+}
+
+/// Gives every arena tensor its offset.
+fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan> {
+    let buffers = buffers(graph, lowered, sharing)?;
+    let program = &mut lowered.program;
     let roots: Vec<usize> = (0..buffers.len()).filter(|index| buffers[*index].is_some()).collect();
-    let mut live: Vec<Buffer> = buffers.iter().flatten().copied().collect();
-    // Scratch memory lives for its own step.
-    live.extend(
-        program.steps.iter().enumerate().filter(|(_, step)| step.scratch_bytes > 0).map(|(number, step)| Buffer {
-            bytes: step.scratch_bytes,
-            first: number,
-            last: number,
-        }),
-    );
+    let live = with_scratch(program, buffers.iter().flatten().copied());
     let mut plan = plan(&live);
     let scratch = plan.offsets.split_off(roots.len());
     let mut offsets = vec![None; program.tensors.len()];

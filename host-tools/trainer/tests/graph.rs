@@ -74,7 +74,7 @@ fn trained(name: &str, recipe: &str) -> Result<(Folder, Run)> {
 
 /// The compiled float network's outputs for rows.
 fn compiled(run: &Run, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
-    let file = compile(&run.graph()?, &CompileOptions { trainable_head: false })?;
+    let file = compile(&run.graph()?, &CompileOptions { trainable_head: false, ..CompileOptions::default() })?;
     let model = Model::from_bytes(&file.bytes)?;
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());
     let mut session = Session::new(&model, &mut arena)?;

@@ -2,11 +2,19 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
-use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer};
+use nervelet::kernels;
+use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transpose_conv_2d};
 
-use super::{Lowering, code_range, real_range, scale, window_parameters};
+use super::{Lowering, code_range, real_range, record, scale, window_parameters};
 use crate::graph::{Activation, Data, Node, Quantization, Tensor, Window};
+use crate::pack::{Shape, pack};
+
+/// An int8 layer with the least and the most scratch memory of its kernel.
+struct Layer {
+    parts: QuantizedLayer,
+    scratch: [usize; 2],
+}
 
 impl Lowering<'_> {
     pub(super) fn conv_2d(
@@ -21,8 +29,10 @@ impl Lowering<'_> {
         let (window, groups) = (window_parameters(window)?, u16::try_from(groups)?);
         match kind {
             OpKind::Conv2dInt8 => {
-                let layer = self.quantized_layer(node, channels, activation, exact_product)?;
-                self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
+                let shape = if groups == 1 { self.shape(node, &window, false)? } else { None };
+                let layer = self.packed_layer(node, shape, channels, activation, exact_product)?;
+                self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer: layer.parts })?;
+                self.give_scratch(&layer)
             }
             OpKind::Conv2dInt16 => {
                 let layer = self.wide_layer(node, channels, activation, exact_product)?;
@@ -42,8 +52,10 @@ impl Lowering<'_> {
         let window = window_parameters(window)?;
         match kind {
             OpKind::DepthwiseConv2dInt8 => {
-                let layer = self.quantized_layer(node, channels, activation, exact_product)?;
-                self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer })
+                let shape = self.shape(node, &window, true)?;
+                let layer = self.packed_layer(node, shape, channels, activation, exact_product)?;
+                self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer: layer.parts })?;
+                self.give_scratch(&layer)
             }
             OpKind::DepthwiseConv2dInt16 => {
                 let layer = self.wide_layer(node, channels, activation, exact_product)?;
@@ -88,8 +100,14 @@ impl Lowering<'_> {
         let product = if per_tensor { rounded_product } else { exact_product };
         match kind {
             OpKind::FullyConnectedInt8 => {
-                let layer = self.quantized_layer(node, channels, activation, product)?;
-                self.step(node, kind, 1, &fully_connected::Parameters { depth, layer })
+                // Each row of the input is a pixel.
+                let image = [1, self.output(node)?.elements() / channels.max(1)];
+                let [stride, dilation, kernel, padding] = [[1; 2], [1; 2], [1; 2], [0; 2]];
+                let window = kernels::Window { input: image, output: image, kernel, stride, dilation, padding };
+                let shape = Shape { window, channels: [depth as usize, channels], depthwise: false };
+                let layer = self.packed_layer(node, Some(shape), channels, activation, product)?;
+                self.step(node, kind, 1, &fully_connected::Parameters { depth, layer: layer.parts })?;
+                self.give_scratch(&layer)
             }
             OpKind::FullyConnectedInt16 => {
                 let layer = self.wide_layer(node, channels, activation, product)?;
@@ -110,11 +128,7 @@ impl Lowering<'_> {
         product: fn(f32, f32) -> f64,
     ) -> Result<QuantizedLayer> {
         let multipliers = self.multipliers(node, channels, product)?;
-        let bias = match node.inputs.get(2).map(|id| self.graph.tensor(*id)) {
-            None => vec![0; channels],
-            Some(Tensor { data: Some(Data::Int32(bias)), .. }) if bias.len() == channels => bias.clone(),
-            Some(bias) => bail!("{} is not a constant of {channels} int32", bias.name),
-        };
+        let bias = self.bias(node, channels)?;
         Ok(QuantizedLayer {
             weights: self.int8_weights(node)?,
             packing: 0,
@@ -123,6 +137,62 @@ impl Lowering<'_> {
             exponents: self.exponents(&multipliers)?,
             range: code_range(activation, self.output(node)?)?,
         })
+    }
+
+    /// The int32 biases of a layer.
+    fn bias(&self, node: &Node, channels: usize) -> Result<Vec<i32>> {
+        match node.inputs.get(2).map(|id| self.graph.tensor(*id)) {
+            None => Ok(vec![0; channels]),
+            Some(Tensor { data: Some(Data::Int32(bias)), .. }) if bias.len() == channels => Ok(bias.clone()),
+            Some(bias) => bail!("{} is not a constant of {channels} int32", bias.name),
+        }
+    }
+
+    /// The geometry of a layer between two images, for packing.
+    fn shape(&self, node: &Node, window: &WindowParameters, depthwise: bool) -> Result<Option<Shape>> {
+        let records = [record(self.input(node, 0)?)?, record(self.output(node)?)?];
+        let over = window.over(&records[0], &records[1]);
+        Ok(over.ok().map(|(window, channels)| Shape { window, channels, depthwise }))
+    }
+
+    /// A layer packed for the target, or row-major where no packing fits it.
+    fn packed_layer(
+        &mut self,
+        node: &Node,
+        shape: Option<Shape>,
+        channels: usize,
+        activation: Activation,
+        product: fn(f32, f32) -> f64,
+    ) -> Result<Layer> {
+        let packed = match (shape, &self.input(node, 1)?.data) {
+            (Some(shape), Some(Data::Int8(weights))) => {
+                let (bias, multipliers) = (self.bias(node, channels)?, self.multipliers(node, channels, product)?);
+                pack(self.target, &shape, weights, &bias, &multipliers)
+            }
+            _ => None,
+        };
+        let Some(packed) = packed else {
+            let parts = self.quantized_layer(node, channels, activation, product)?;
+            return Ok(Layer { parts, scratch: [0; 2] });
+        };
+        self.program.packed = true;
+        let words: Vec<u8> = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let parts = QuantizedLayer {
+            weights: self.program.constant(&words)?,
+            packing: packed.packing.number(),
+            bias: Span::default(),
+            mantissas: Span::default(),
+            exponents: Span::default(),
+            range: code_range(activation, self.output(node)?)?,
+        };
+        Ok(Layer { parts, scratch: [packed.least_scratch, packed.most_scratch] })
+    }
+
+    /// Asks for the working memory of the layer that was the last step.
+    fn give_scratch(&mut self, layer: &Layer) -> Result<()> {
+        let step = self.program.steps.last_mut().context("there is no step")?;
+        [step.scratch_bytes, step.most_scratch_bytes] = layer.scratch;
+        Ok(())
     }
 
     /// The parts of a layer on int16.

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::{DataType, MAX_RANK, OpKind, Place, QuantizedElement, Tensor as TensorRecord, WindowParameters};
 
 use crate::graph::{Activation, Graph, Node, Op, Tensor, TensorId, Window};
+use crate::pack::Target;
 use crate::program::Program;
 
 /// A program with the tensor of the table that each graph tensor became.
@@ -25,9 +26,10 @@ pub struct Lowered {
     pub tensors: Vec<Option<u16>>,
 }
 
-/// Lowers a graph without batch norm, float or quantized.
-pub fn lower(graph: &Graph) -> Result<Lowered> {
-    let mut lowering = Lowering { graph, program: Program::default(), tensors: vec![None; graph.tensors.len()] };
+/// Lowers a graph without batch norm, float or quantized, with the weights packed for a target.
+pub fn lower(graph: &Graph, target: Target) -> Result<Lowered> {
+    let mut lowering =
+        Lowering { graph, target, program: Program::default(), tensors: vec![None; graph.tensors.len()] };
     for input in &graph.inputs {
         lowering.operand(*input)?;
     }
@@ -42,6 +44,7 @@ pub fn lower(graph: &Graph) -> Result<Lowered> {
 
 struct Lowering<'g> {
     graph: &'g Graph,
+    target: Target,
     program: Program,
     tensors: Vec<Option<u16>>,
 }

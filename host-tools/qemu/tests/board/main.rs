@@ -3,4 +3,5 @@
 mod bench;
 mod finetune;
 mod inference;
+mod packed;
 mod support;

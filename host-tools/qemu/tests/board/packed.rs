@@ -1,0 +1,226 @@
+//! Packed kernels give the bits of the reference on any shape: random layers, computed by the host from row-major and
+//! from packed weights, and by the boards from packed ones.
+
+use nervelet::learn::Pcg32;
+use nervelet::ops::DataType;
+use nervelet::{Model, Session};
+use nervelet_compiler::graph::{Activation, Data, Graph, Node, Op, Padding, Quantization, Tensor, TensorId, Window};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile};
+
+use crate::support::board;
+
+const CASES: usize = 2;
+const LAYERS: usize = 24;
+
+/// A graph of layers side by side, each with an input and an output of its own.
+struct Layers {
+    random: Pcg32,
+    graph: Graph,
+}
+
+impl Layers {
+    fn new(seed: u64) -> Self {
+        Self { random: Pcg32::new(seed), graph: Graph { name: "layers".into(), ..Graph::default() } }
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.random.below(end as u32) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    fn code(&mut self) -> i8 {
+        // Extremes often, where sums are largest.
+        match self.below(6) {
+            0 => -128,
+            1 => 127,
+            _ => self.below(256) as u8 as i8,
+        }
+    }
+
+    fn tensor(&mut self, shape: &[usize], quantization: Quantization, data: Option<Data>) -> TensorId {
+        let data_type = data.as_ref().map_or(DataType::Int8, Data::data_type);
+        let name = format!("t{}", self.graph.tensors.len());
+        self.graph.add_tensor(Tensor { name, shape: shape.into(), data_type, quantization: Some(quantization), data })
+    }
+
+    fn zero_point(&mut self) -> i32 {
+        let any = self.below(256) as i32 - 128;
+        self.one_of(&[-128, -128, 127, 0, any])
+    }
+
+    /// Adds a layer over an input; weights have `outputs` channels along `axis`.
+    fn layer(&mut self, op: Op, input: &[usize], weights: &[usize], axis: usize, output: &[usize]) {
+        let zero_point = self.zero_point();
+        let x = self.tensor(input, Quantization::per_tensor(0.05, zero_point), None);
+        let outputs = weights[axis];
+        let elements: usize = weights.iter().product();
+        // Sums are near the square root of the depth times 5000: the range of factors goes from vanishing to saturating.
+        let depth = (elements / outputs) as f32;
+        let usual = 20.0 / (depth.sqrt() * 5000.0);
+        let kind = self.below(8);
+        let scales = (0..outputs).map(|_| {
+            let factor = match kind {
+                0 => self.one_of(&[0.0, 1e-10, 4.7e-10, usual, 0.3]),
+                1 => self.one_of(&[usual, 0.5, 0.9, 1.0, 3.0]),
+                _ => usual * (0.25 + self.below(1000) as f32 / 500.0),
+            };
+            factor * 0.5 / 0.05
+        });
+        let scales: Vec<f32> = scales.collect();
+        let weight_quantization = Quantization { zero_points: vec![0; outputs], axis, scales };
+        let codes = (0..elements).map(|_| self.code()).collect();
+        let weights = self.tensor(weights, weight_quantization, Some(Data::Int8(codes)));
+        let bias: Vec<i32> = (0..outputs).map(|_| self.below(20_000) as i32 - 10_000).collect();
+        let bias = self.tensor(&[outputs], Quantization::per_tensor(1.0, 0), Some(Data::Int32(bias)));
+        let zero_point = self.zero_point();
+        let y = self.tensor(output, Quantization::per_tensor(0.5, zero_point), None);
+        let name = format!("layer {}", self.graph.nodes.len());
+        self.graph.nodes.push(Node { name, op, inputs: vec![x, weights, bias], outputs: vec![y] });
+        self.graph.inputs.push(x);
+        self.graph.normalization.push(None);
+        self.graph.outputs.push(y);
+    }
+
+    fn activation(&mut self) -> Activation {
+        self.one_of(&[Activation::None, Activation::Relu, Activation::Relu, Activation::Relu6, Activation::ReluN1To1])
+    }
+
+    /// A window that fits an image, with the image and the output.
+    fn window(&mut self) -> (Window, [usize; 2], [usize; 2]) {
+        loop {
+            let image = [1 + self.below(9), 1 + self.below(9)];
+            let kernel = self.one_of(&[[1, 1], [1, 1], [3, 3], [3, 3], [5, 1], [1, 4], [2, 3], [4, 4], [10, 4]]);
+            let stride = self.one_of(&[[1, 1], [1, 1], [2, 2], [1, 2], [3, 1]]);
+            let dilation = self.one_of(&[[1, 1], [1, 1], [1, 1], [2, 1], [1, 2]]);
+            let padding = match self.below(3) {
+                0 => Padding::default(),
+                1 => Padding::same(image, kernel, stride, dilation),
+                _ => Padding { top: self.below(kernel[0]), left: self.below(kernel[1]), bottom: 1, right: 2 },
+            };
+            let window = Window { kernel, stride, dilation, padding };
+            let Some(output) = window.output(image) else { continue };
+            // Every output has a tap in the image.
+            let last = |axis: usize, before: usize| (output[axis] - 1) * stride[axis] < image[axis] + before;
+            if last(0, padding.top) && last(1, padding.left) {
+                return (window, image, output);
+            }
+        }
+    }
+
+    fn add_any(&mut self) {
+        let activation = self.activation();
+        let (window, image, out) = self.window();
+        let [rows, columns] = window.kernel;
+        let inputs = self.one_of(&[1, 3, 4, 7, 8, 10, 16, 21, 32]);
+        match self.below(4) {
+            0 | 1 => {
+                let outputs = self.one_of(&[1, 2, 3, 4, 5, 8, 13, 16]);
+                let op = Op::Conv2d { window, groups: 1, activation };
+                let [input, output] = [[1, image[0], image[1], inputs], [1, out[0], out[1], outputs]];
+                self.layer(op, &input, &[outputs, rows, columns, inputs], 0, &output);
+            }
+            2 => {
+                let multiplier = self.one_of(&[1, 1, 1, 1, 2, 8]);
+                let outputs = inputs * multiplier;
+                let op = Op::DepthwiseConv2d { window, multiplier, activation };
+                let [input, output] = [[1, image[0], image[1], inputs], [1, out[0], out[1], outputs]];
+                self.layer(op, &input, &[rows, columns, outputs], 2, &output);
+            }
+            _ => {
+                let (depth, outputs, count) = (1 + self.below(200), 1 + self.below(20), self.one_of(&[1, 1, 2, 5, 9]));
+                let op = Op::FullyConnected { activation };
+                self.layer(op, &[count, depth], &[outputs, depth], 0, &[count, outputs]);
+            }
+        }
+    }
+}
+
+/// What the host makes of the cases.
+fn host(bytes: &[u8], cases: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
+    let bytes = AlignedBytes::from(bytes);
+    let model = Model::from_bytes(&bytes).unwrap();
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    let run = |inputs: &Vec<Vec<u8>>| {
+        for (index, input) in inputs.iter().enumerate() {
+            let codes = session.input_mut::<i8>(index).unwrap();
+            codes.iter_mut().zip(input).for_each(|(code, byte)| *code = byte.cast_signed());
+        }
+        session.invoke().unwrap();
+        let output = |index| session.output::<i8>(index).unwrap().iter().map(|code| code.cast_unsigned()).collect();
+        (0..model.outputs().count()).map(output).collect()
+    };
+    cases.iter().map(run).collect()
+}
+
+fn random_layers_equal_the_reference(name: &str, seeds: std::ops::Range<u64>) {
+    let Some(board) = board(name) else { return };
+    for seed in seeds {
+        let mut layers = Layers::new(seed);
+        for _ in 0..LAYERS {
+            layers.add_any();
+        }
+        let options = |target| CompileOptions { target, ..CompileOptions::default() };
+        let plain = compile(&layers.graph, &options(Target::Any)).unwrap();
+        let packed = compile(&layers.graph, &options(Target::Dsp)).unwrap();
+        let model = Model::from_bytes(&packed.bytes).unwrap();
+        assert_eq!(model.file().core, nervelet::kernels::packing::ARMV7EM);
+        let sizes: Vec<usize> =
+            layers.graph.inputs.iter().map(|input| layers.graph.tensor(*input).elements()).collect();
+        let cases: Vec<Vec<Vec<u8>>> = (0..CASES)
+            .map(|_| sizes.iter().map(|size| (0..*size).map(|_| layers.code().cast_unsigned()).collect()).collect())
+            .collect();
+        let expected = host(&plain.bytes, &cases);
+        let find = |found: &[Vec<Vec<u8>>], place: &str| {
+            for (case, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                for (layer, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    let node = &layers.graph.nodes[layer];
+                    let shapes: Vec<_> = node.inputs.iter().map(|id| &layers.graph.tensor(*id).shape).collect();
+                    let different = found.iter().zip(expected).filter(|(a, b)| a != b).count();
+                    assert_eq!(
+                        different,
+                        0,
+                        "{place}, seed {seed}, case {case}: {} of {} codes of layer {layer} differ: {:?} {shapes:?}\n{found:?}\n{expected:?}",
+                        different,
+                        expected.len(),
+                        node.op
+                    );
+                    assert_eq!(found.len(), expected.len());
+                }
+            }
+            assert_eq!(found.len(), expected.len());
+        };
+        find(&host(&packed.bytes, &cases), "host");
+        find(&board.run(&packed.bytes, &cases).unwrap().outputs, name);
+    }
+}
+
+#[test]
+fn random_layers_on_the_m4() {
+    random_layers_equal_the_reference("qemu-m4", 0..8);
+}
+
+#[test]
+fn random_layers_on_the_m7() {
+    random_layers_equal_the_reference("qemu-m7", 100..101);
+}
+
+#[test]
+fn random_layers_on_the_m33() {
+    random_layers_equal_the_reference("qemu-m33", 200..202);
+}
+
+#[test]
+fn other_cores_refuse_packed_files() {
+    let Some(board) = board("qemu-m3") else { return };
+    let mut layers = Layers::new(1);
+    layers.add_any();
+    layers.layer(Op::FullyConnected { activation: Activation::None }, &[1, 8], &[4, 8], 0, &[1, 4]);
+    let options = CompileOptions { target: Target::Dsp, ..CompileOptions::default() };
+    let packed = compile(&layers.graph, &options).unwrap();
+    let said = format!("{:#}", board.run(&packed.bytes, &[]).unwrap_err());
+    assert!(said.contains("WrongCore"), "{said}");
+}

@@ -1,0 +1,110 @@
+//! The assembly routines and what they are given.
+
+use core::arch::global_asm;
+
+use super::super::PackedLayer;
+
+global_asm!(
+    ".syntax unified",
+    include_str!("requantize.s"),
+    include_str!("widen.s"),
+    include_str!("matrix.s"),
+    include_str!("dense.s"),
+    include_str!("depthwise.s"),
+    ".text",
+    options(raw)
+);
+
+/// How sums become codes, for any kernel.
+#[derive(Clone, Copy)]
+pub struct Finish {
+    /// 0: a relu with zero point -128; 1: the full range; 2: any range, any multiplier.
+    pub tail: u32,
+    /// The zero point of the output.
+    pub zero_point: i32,
+    /// The bounds of the range, four times each.
+    pub bounds: [u32; 2],
+}
+
+impl Finish {
+    /// The cheapest way that gives the reference's codes.
+    pub fn of(layer: &PackedLayer<'_>) -> Self {
+        let full = layer.packing.shifts_right && layer.range == [-128, 127];
+        let tail = match full {
+            true if layer.output_zero_point == -128 => 0,
+            true => 1,
+            false => 2,
+        };
+        let bounds = layer.range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101));
+        Self { tail, zero_point: layer.output_zero_point, bounds }
+    }
+}
+
+/// The offset of the inputs in both halves of a word: it fits them for every zero point among int8 codes.
+pub fn offsets(layer: &PackedLayer<'_>) -> u32 {
+    u32::from(layer.input_offset as u16).wrapping_mul(0x0001_0001)
+}
+
+/// What the matrix kernel is given; see `matrix.s`.
+#[repr(C)]
+pub struct Matrix {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub pixels: *mut u32,
+    pub pixels_end: *mut u32,
+    pub stride: usize,
+    pub entry: usize,
+    pub tail: u32,
+    pub zero_point: i32,
+    /// Wide: where a record is sign-extended; narrow: the bytes of a record's weights.
+    pub buffer: usize,
+    pub weights_end: usize,
+    pub bounds: [u32; 2],
+}
+
+/// What the dense kernel is given; see `dense.s`.
+#[repr(C)]
+pub struct Dense {
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub output_end: *mut i8,
+    pub inputs: *const u32,
+    pub inputs_end: *const u32,
+    pub entry: usize,
+    pub tail: u32,
+    pub zero_point: i32,
+    pub bounds: [u32; 2],
+}
+
+/// What the depthwise kernel is given; see `depthwise.s`.
+#[repr(C)]
+pub struct Depthwise {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub table: *const u32,
+    pub table_end: *const u32,
+    pub pixel: *const i8,
+    pub pixel_step: usize,
+    pub output: *mut i8,
+    pub output_skip: usize,
+    pub pixels: usize,
+    pub entry: usize,
+    pub tail: u32,
+    pub zero_point: i32,
+    pub offsets: u32,
+    pub bounds: [u32; 2],
+    pub unused: u32,
+}
+
+unsafe extern "C" {
+    /// Widens four rows of `4 * units` codes to `8 * units` words.
+    pub fn nervelet_widen_4(sources: *const [*const i8; 4], target: *mut u32, units: usize, offsets: u32);
+    /// Computes all records for some blocks of pixels.
+    pub fn nervelet_matrix_narrow(frame: *const Matrix);
+    /// The same, sign-extending each record's weights once.
+    pub fn nervelet_matrix_wide(frame: *const Matrix);
+    /// Computes all records for one pixel.
+    pub fn nervelet_dense(frame: *const Dense);
+    /// Computes all records for a run of pixels.
+    pub fn nervelet_depthwise(frame: *const Depthwise);
+}
