@@ -7,6 +7,7 @@ mod export;
 mod export_report;
 mod finetune;
 mod finetune_report;
+mod import;
 mod inspect;
 mod learner;
 mod model_file;
@@ -36,6 +37,9 @@ enum Command {
     /// Turns a run into a model file: folds, calibrates, quantizes, plans memory; then proves host = device.
     #[command(after_help = "Example: nervelet export runs/gestures -o gestures.postcard")]
     Export(export::Arguments),
+    /// Turns a TensorFlow Lite or ONNX model into a model file.
+    #[command(after_help = "Example: nervelet import model.onnx -o m.postcard --calibrate samples.npy")]
+    Import(import::Arguments),
     /// Runs a model on arrays, on the host or on a board.
     #[command(after_help = "Example: nervelet run m.postcard --input x.npy --output y.npy --on qemu-m4")]
     Run(run::Arguments),
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
