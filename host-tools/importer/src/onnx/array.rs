@@ -5,6 +5,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::proto;
 use super::view::View;
 
+/// The most axes of any tensor; those that are computed have fewer.
+const MOST_AXES: usize = 32;
 /// The largest number of elements of any tensor.
 pub(super) const MOST_ELEMENTS: usize = 1 << 24;
 
@@ -71,6 +73,7 @@ pub(super) struct Constant {
 
 /// Checks extents and returns them; their product is at most [`MOST_ELEMENTS`].
 pub(super) fn shape(extents: &[i64]) -> Result<Vec<usize>> {
+    ensure!(extents.len() <= MOST_AXES, "a shape of {} axes has more than {MOST_AXES}", extents.len());
     let extent = |extent: &i64| usize::try_from(*extent).with_context(|| format!("shape {extents:?} is negative"));
     let shape = extents.iter().map(extent).collect::<Result<Vec<usize>>>()?;
     let elements = shape.iter().try_fold(1_usize, |n, extent| n.checked_mul(*extent));

@@ -12,6 +12,9 @@ use super::{guard, proto};
 const IR_VERSIONS: std::ops::RangeInclusive<i64> = 3..=14;
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=28;
 
+/// The most nodes of a graph: what is unrolled further belongs into a recurrent layer.
+const MOST_NODES: usize = 1 << 14;
+
 /// A decoded file.
 #[derive(Debug)]
 pub(super) struct File {
@@ -39,6 +42,8 @@ impl File {
         );
         let graph = model.graph.context("it holds no graph")?;
         ensure!(!graph.node.is_empty(), "its graph has no node");
+        let nodes = graph.node.len();
+        ensure!(nodes <= MOST_NODES, "its graph has {nodes} nodes, more than the {MOST_NODES} that are taken");
         ensure!(!graph.output.is_empty(), "its graph has no output");
         let mut inputs = Vec::new();
         for input in &graph.input {

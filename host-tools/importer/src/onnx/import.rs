@@ -17,6 +17,9 @@ use super::view::{Dimension, View};
 /// The most elements of all constants together, with those that folding makes on the way.
 const MOST_CONSTANT_ELEMENTS: usize = 1 << 26;
 
+/// The most elements of all tensors that are computed together.
+const MOST_COMPUTED_ELEMENTS: usize = 1 << 26;
+
 /// A tensor that is computed at run time.
 #[derive(Debug, Clone)]
 pub(super) struct Operand {
@@ -96,6 +99,12 @@ impl<'f> Import<'f> {
         for output in &self.file.graph.output {
             self.output(&output.name).with_context(|| format!("output \"{}\"", output.name))?;
         }
+        let computed = self.graph.tensors.iter().filter(|tensor| tensor.data.is_none()).map(Tensor::elements);
+        let elements = computed.fold(0_usize, usize::saturating_add);
+        ensure!(
+            elements <= MOST_COMPUTED_ELEMENTS,
+            "the tensors together have {elements} elements, more than the {MOST_COMPUTED_ELEMENTS} that are taken"
+        );
         Ok(self.graph)
     }
 

@@ -20,6 +20,8 @@ mod proto;
 mod quantization;
 mod recurrent;
 mod resize;
+#[cfg(test)]
+mod tests;
 mod view;
 mod window;
 
@@ -34,8 +36,22 @@ use pooling::Kind;
 /// Reads an ONNX model (`.onnx`).
 ///
 /// Takes float32 models and int8 models in QDQ form, with fixed shapes and a batch of 1; a first axis that is open is
-/// taken as 1. Inputs and outputs keep the layout that the file gives them, channels first for an image. Data in other
-/// files is refused without a look at it. The error for what can't be taken names the node, its operator and what to do.
+/// taken as 1. Inputs and outputs keep the layout that the file gives them, channels first for an image. The operators
+/// taken, of versions 7 to 28, are:
+/// - layers: Conv and ConvTranspose over one or two axes, Gemm, MatMul, BatchNormalization, LayerNormalization, RNN, GRU
+///   and LSTM in both directions; weights are constants, but for MatMul;
+/// - pools and reductions: AveragePool, MaxPool, GlobalAveragePool, GlobalMaxPool, ReduceMean, ReduceSum, ReduceMax,
+///   ReduceMin;
+/// - on two tensors: Add, Sub, Mul, Div, Max, Min, PRelu, and Pow by a constant;
+/// - functions: Relu, Clip, LeakyRelu, Elu, Gelu, HardSwish, HardSigmoid, Sigmoid, Tanh, Softmax, LogSoftmax, Erf, Exp,
+///   Log, Sqrt, Reciprocal, Abs, Neg, Sin, Cos, Floor, Ceil, Round;
+/// - moves: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Slice, Split, Concat, Gather with constant
+///   indices, Pad with a constant, DepthToSpace, SpaceToDepth, Resize and Upsample;
+/// - QuantizeLinear and DequantizeLinear of int8 and uint8, and everything that is computed from shapes and constants.
+///
+/// Between a dequantization and a quantization, convolutions, dense layers, products, sums, pools, means and functions
+/// compute in int8, within one step of the output; others compute in float32. Data in other files is refused without a
+/// look at it. The error for what can't be taken names the node, its operator and what to do.
 pub fn import_onnx(bytes: &[u8]) -> Result<Graph> {
     let file = File::read(bytes).context("this is no ONNX model that can be read")?;
     let mut import = Import::new(&file)?;

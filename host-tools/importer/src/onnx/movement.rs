@@ -44,6 +44,7 @@ pub(super) fn reshaped(import: &mut Import<'_>, value: &Value, shape: &[usize]) 
     let own = value.shape();
     let same = own.iter().product::<usize>() == shape.iter().product::<usize>();
     ensure!(same, "{own:?} does not reshape to {shape:?}");
+    checked(&shape.iter().map(|extent| *extent as i64).collect::<Vec<_>>())?;
     if let (Value::Constant(constant), true) = (value, own.contains(&0)) {
         let array = Array { shape: shape.to_vec(), ..constant.array.clone() };
         return Ok(Value::Constant(Rc::new(Constant { array, codes: None })));

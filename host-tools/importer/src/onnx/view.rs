@@ -108,14 +108,8 @@ impl View {
         let single = self.axes.iter().all(|axis| merged(axis.iter().copied()).len() <= 1);
         self.memory(elements).filter(|_| single)?;
         let mut order: Vec<usize> = (0..self.axes.len()).collect();
-        // Axes of extent 1 stay in front of the next that is wider.
-        let mut key = vec![0; self.axes.len()];
-        let mut next = 0;
-        for (axis, dimensions) in self.axes.iter().enumerate().rev() {
-            next = dimensions.last().map_or(next, |dimension| dimension.stride);
-            key[axis] = next;
-        }
-        order.sort_by_key(|axis| std::cmp::Reverse(key[*axis]));
+        // Axes of extent 1 come first, where they change nothing.
+        order.sort_by_key(|axis| std::cmp::Reverse(self.axes[*axis].last().map_or(i64::MAX, |inner| inner.stride)));
         Some(order)
     }
 

@@ -1,0 +1,175 @@
+use nervelet::ops::{DataType, OpKind};
+use nervelet::{Model, Session};
+use nervelet_compiler::graph::{Cell, Op};
+use nervelet_compiler::{AlignedBytes, CompileOptions, compile};
+use prost::Message;
+
+use super::{import_onnx, proto};
+
+/// A node without attributes.
+fn node(kind: &str, inputs: &[&str], output: &str) -> proto::Node {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let op_type = kind.to_owned();
+    proto::Node { input: names(inputs), output: vec![output.to_owned()], op_type, ..Default::default() }
+}
+
+fn with_ints(mut node: proto::Node, name: &str, ints: &[i64]) -> proto::Node {
+    let attribute = proto::Attribute { name: name.into(), ints: ints.to_vec(), r#type: 7, ..Default::default() };
+    node.attribute.push(attribute);
+    node
+}
+
+fn with_int(mut node: proto::Node, name: &str, i: i64) -> proto::Node {
+    node.attribute.push(proto::Attribute { name: name.into(), i, r#type: 2, ..Default::default() });
+    node
+}
+
+fn floats(name: &str, dims: &[i64], values: &[f32]) -> proto::Tensor {
+    let float_data = values.to_vec();
+    proto::Tensor { name: name.into(), dims: dims.to_vec(), data_type: 1, float_data, ..Default::default() }
+}
+
+fn int8(name: &str, dims: &[i64], values: &[i32]) -> proto::Tensor {
+    let int32_data = values.to_vec();
+    proto::Tensor { name: name.into(), dims: dims.to_vec(), data_type: 3, int32_data, ..Default::default() }
+}
+
+fn port(name: &str, shape: &[i64]) -> proto::ValueInfo {
+    let dim = shape.iter().map(|value| proto::Dimension { value: Some(*value), parameter: None }).collect();
+    let tensor_type = proto::TensorType { elem_type: 1, shape: Some(proto::Shape { dim }) };
+    proto::ValueInfo { name: name.into(), r#type: Some(proto::Type { tensor_type: Some(tensor_type) }) }
+}
+
+/// A file with the input `x` and the output `y`.
+fn file(shape: &[i64], node: Vec<proto::Node>, initializer: Vec<proto::Tensor>) -> Vec<u8> {
+    let output = vec![proto::ValueInfo { name: "y".into(), r#type: None }];
+    let input = vec![port("x", shape)];
+    let graph = proto::Graph { name: "test".into(), node, initializer, input, output };
+    let opset_import = vec![proto::OperatorSet { domain: String::new(), version: 17 }];
+    proto::Model { ir_version: 8, graph: Some(graph), opset_import }.encode_to_vec()
+}
+
+/// What a model computes, and the kinds of its steps.
+fn run(bytes: &[u8], x: &[f32]) -> (Vec<f32>, Vec<OpKind>) {
+    let compiled = compile(&import_onnx(bytes).unwrap(), &CompileOptions::default()).unwrap();
+    let model = Model::from_bytes(&compiled.bytes).unwrap();
+    let mut arena = AlignedBytes::zeroed(compiled.arena_bytes);
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    session.input_mut::<f32>(0).unwrap().copy_from_slice(x);
+    session.invoke().unwrap();
+    let kinds = model.steps().filter_map(|step| step.kind()).collect();
+    (session.output::<f32>(0).unwrap().to_vec(), kinds)
+}
+
+fn error(bytes: &[u8]) -> String {
+    format!("{:#}", import_onnx(bytes).unwrap_err())
+}
+
+#[test]
+fn a_dense_layer_behind_an_image_has_its_weights_permuted() {
+    // A convolution of one tap that keeps its two channels, then the weights 1, 2, .., 8 over channels, rows, columns.
+    let nodes = vec![node("Conv", &["x", "w"], "a"), node("Flatten", &["a"], "f"), node("MatMul", &["f", "m"], "y")];
+    let weights: Vec<f32> = (1..=8).map(|value| value as f32).collect();
+    let constants = vec![floats("w", &[2, 2, 1, 1], &[1.0, 0.0, 0.0, 1.0]), floats("m", &[8, 1], &weights)];
+    let x: Vec<f32> = (0..8).map(|value| (value * value) as f32).collect();
+    let expected: f32 = x.iter().zip(&weights).map(|(x, weight)| x * weight).sum();
+    let (y, kinds) = run(&file(&[1, 2, 2, 2], nodes, constants), &x);
+    assert_eq!(y, [expected]);
+    // The image is brought channels-last once; behind the convolution nothing is moved.
+    assert_eq!(kinds, [OpKind::Rearrange, OpKind::Conv2dFloat32, OpKind::FullyConnectedFloat32]);
+}
+
+#[test]
+fn what_is_only_seen_otherwise_costs_no_step() {
+    let nodes = vec![
+        with_ints(node("Transpose", &["x"], "t"), "perm", &[0, 2, 1]),
+        node("Relu", &["t"], "r"),
+        with_ints(node("Transpose", &["r"], "y"), "perm", &[0, 2, 1]),
+    ];
+    let (y, kinds) = run(&file(&[1, 2, 2], nodes, vec![]), &[1.0, -2.0, 3.0, -4.0]);
+    assert_eq!(y, [1.0, 0.0, 3.0, 0.0]);
+    assert_eq!(kinds, [OpKind::ClampFloat32]);
+}
+
+#[test]
+fn a_layer_between_codes_is_int8() {
+    let scales = |name: &str| [format!("{name}_s"), format!("{name}_z")];
+    let ([xs, xz], [ys, yz]) = (scales("x"), scales("y"));
+    let nodes = vec![
+        node("QuantizeLinear", &["x", &xs, &xz], "xq"),
+        node("DequantizeLinear", &["xq", &xs, &xz], "xd"),
+        with_int(node("DequantizeLinear", &["w", "ws", "wz"], "wd"), "axis", 0),
+        with_int(node("Gemm", &["xd", "wd", "b"], "g"), "transB", 1),
+        node("Relu", &["g"], "r"),
+        node("QuantizeLinear", &["r", &ys, &yz], "yq"),
+        node("DequantizeLinear", &["yq", &ys, &yz], "y"),
+    ];
+    let constants = vec![
+        floats(&xs, &[], &[0.5]),
+        int8(&xz, &[], &[0]),
+        floats(&ys, &[], &[0.25]),
+        int8(&yz, &[], &[-128]),
+        int8("w", &[2, 2], &[4, -8, 2, 6]),
+        floats("ws", &[2], &[0.25, 0.5]),
+        int8("wz", &[2], &[0, 0]),
+        floats("b", &[2], &[1.0, -30.0]),
+    ];
+    let (y, kinds) = run(&file(&[1, 2], nodes, constants), &[3.0, 0.5]);
+    // 3 * 1 - 0.5 * 2 + 1 and max(3 * 1 + 0.5 * 3 - 30, 0).
+    assert_eq!(y, [3.0, 0.0]);
+    assert_eq!(kinds, [OpKind::Quantize, OpKind::FullyConnectedInt8, OpKind::Dequantize]);
+}
+
+#[test]
+fn gates_come_in_the_order_of_the_graph() {
+    let mut gru = node("GRU", &["x", "w", "r", "b"], "y");
+    gru = with_int(with_int(gru, "hidden_size", 1), "linear_before_reset", 1);
+    let constants = vec![
+        floats("w", &[1, 3, 1], &[1.0, 2.0, 3.0]),
+        floats("r", &[1, 3, 1], &[4.0, 5.0, 6.0]),
+        floats("b", &[1, 6], &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    ];
+    let graph = import_onnx(&file(&[3, 1, 1], vec![gru], constants)).unwrap();
+    let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Recurrent { .. })).unwrap();
+    assert_eq!(node.op, Op::Recurrent { cell: Cell::Gru { reset_after: true }, reverse: false });
+    let constants: Vec<&[f32]> = node.inputs[1..].iter().filter_map(|id| graph.tensor(*id).float_data()).collect();
+    assert_eq!(constants, [&[2.0, 1.0, 3.0][..], &[5.0, 4.0, 6.0], &[0.2, 0.1, 0.3], &[0.5, 0.4, 0.6]]);
+    assert_eq!(graph.tensor(graph.outputs[0]).data_type, DataType::Float32);
+}
+
+#[test]
+fn a_gaussian_error_linear_unit_is_one_function() {
+    let nodes = vec![
+        node("Div", &["x", "root"], "a"),
+        node("Erf", &["a"], "e"),
+        node("Add", &["e", "one"], "p"),
+        node("Mul", &["x", "p"], "m"),
+        node("Mul", &["m", "half"], "y"),
+    ];
+    let constants =
+        vec![floats("root", &[], &[std::f32::consts::SQRT_2]), floats("one", &[], &[1.0]), floats("half", &[], &[0.5])];
+    let (y, kinds) = run(&file(&[1, 2], nodes, constants), &[1.0, -1.0]);
+    assert!((y[0] - 0.841_344_7).abs() < 1e-6 && (y[1] + 0.158_655_3).abs() < 1e-6, "{y:?}");
+    assert_eq!(kinds, [OpKind::GeluFloat32]);
+}
+
+#[test]
+fn errors_say_where_and_what_to_do() {
+    let relu = || vec![node("Relu", &["x"], "y")];
+    let unknown = file(&[1, 2], vec![node("NonMaxSuppression", &["x"], "y")], vec![]);
+    assert_eq!(
+        error(&unknown),
+        "node 0 (NonMaxSuppression), which makes \"y\": is not taken: replace it in the model by operators that are, or \
+         compute it outside"
+    );
+    let mut outside = floats("w", &[1], &[]);
+    outside.external_data.push(proto::Entry { key: "location".into() });
+    assert!(error(&file(&[1, 2], relu(), vec![outside])).contains("another file, which is never opened"));
+    let batch = vec![node("Conv", &["x", "w"], "y")];
+    let batch = file(&[4, 1, 2, 2], batch, vec![floats("w", &[1, 1, 1, 1], &[1.0])]);
+    assert!(error(&batch).contains("export with a batch of 1"), "{}", error(&batch));
+    let missing = file(&[1, 2], vec![node("Add", &["x", "z"], "y")], vec![]);
+    assert!(error(&missing).contains("reads \"z\", which nothing before it writes"), "{}", error(&missing));
+    assert!(error(&file(&[1, 1 << 40], relu(), vec![])).contains("elements"));
+    assert!(error(b"no model").contains("no ONNX model"));
+}
