@@ -36,7 +36,7 @@ impl Lowering<'_> {
         let given = node.inputs.len();
         ensure!([5, 5 + states].contains(&given), "takes 5 inputs, or {} with initial states", 5 + states);
         ensure!(node.outputs.len() == 1 + states, "gives {} outputs", 1 + states);
-        ensure!(self.data_type(node, given)? == DataType::Float32, "is for f32: quantize around it");
+        ensure!(self.data_type(node, given)? == DataType::Float32, "has no int8 kernel: leave this model in float32");
         let layer = recurrent::Layer {
             input_weights: self.floats(node, 1)?,
             recurrent_weights: self.floats(node, 2)?,
