@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::Model;
 use nervelet::ops::{DataType, MAX_RANK, Place, Tensor};
-use nervelet_compiler::{CompileOptions, Compiled, Graph, compile, compile_quantized};
+use nervelet_compiler::{CompileOptions, Compiled, Graph, Target, compile, compile_quantized};
 use nervelet_importer::{import_onnx, import_tflite};
 
 use crate::arrays::{self, Values};
@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Keeps a float model in float32, which is what happens without --calibrate too.
     #[arg(long, conflicts_with = "calibrate")]
     float: bool,
+    /// The core that weights are packed for: m4, m7 and m33 run faster on these, and on no other board; any runs on all.
+    #[arg(long, default_value = "any", value_name = "CORE")]
+    target: Target,
     /// Names of the classes that the first output scores; with them devices can fine-tune the last layer.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     classes: Vec<String>,
@@ -55,12 +58,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     println!("{}: {name}, {} operations, {numbers}", source.display(), graph.nodes.len());
     name_classes(&mut graph, &arguments.classes)?;
 
+    let options = CompileOptions { target: arguments.target, ..CompileOptions::default() };
     let compiled = if arguments.calibrate.is_empty() {
         ensure!(!(arguments.float && quantized), "{} is quantized already: leave --float out", source.display());
-        compile(&graph, &CompileOptions::default())
+        compile(&graph, &options)
     } else {
         ensure!(!quantized, "{} is quantized already: leave --calibrate out", source.display());
-        calibrated(&graph, &arguments.calibrate)
+        calibrated(&graph, &options, &arguments.calibrate)
     };
     let compiled = compiled.with_context(|| format!("can't compile {}", source.display()))?;
     if let Some(folder) = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -109,7 +113,7 @@ fn name_classes(graph: &mut Graph, classes: &[String]) -> Result<()> {
 }
 
 /// Quantizes over the samples in one array for each input.
-fn calibrated(graph: &Graph, paths: &[PathBuf]) -> Result<Compiled> {
+fn calibrated(graph: &Graph, options: &CompileOptions, paths: &[PathBuf]) -> Result<Compiled> {
     ensure!(
         paths.len() == graph.inputs.len(),
         "--calibrate wants one file for each of the {} inputs, {} are given",
@@ -128,7 +132,7 @@ fn calibrated(graph: &Graph, paths: &[PathBuf]) -> Result<Compiled> {
     ensure!(inputs.iter().all(|(cases, ..)| *cases == count), "the files hold different numbers of samples");
     println!("calibrating on {count} samples");
     let sample = |at: usize| inputs.iter().map(|(_, values, size)| &values[at * size..(at + 1) * size]).collect();
-    compile_quantized(graph, &CompileOptions::default(), (0..count).map(sample))
+    compile_quantized(graph, options, (0..count).map(sample))
 }
 
 /// A float tensor of a shape, as arrays are checked against.
