@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::read_npy;
 use nervelet::{Model, Session};
-use nervelet_compiler::{AlignedBytes, CompileOptions, compile};
+use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized};
 use nervelet_importer::import_onnx;
 use serde::Deserialize;
 
@@ -130,6 +130,56 @@ fn check(file: &Path) -> Result<String> {
         "{} cases, at most {share:.0} % of the tolerance, {steps} steps, arena {}",
         meta.n_cases, compiled.arena_bytes
     ))
+}
+
+/// Post-training quantization of a float file over its own inputs: the largest error of the first output, as a share of
+/// that output's range.
+fn quantized_error(file: &Path) -> Result<f32> {
+    let folder = file.parent().context("a file has no folder")?;
+    let meta = std::fs::read_to_string(folder.join("meta.json")).context("reading meta.json")?;
+    let meta: Meta = serde_json::from_str(&meta).context("decoding meta.json")?;
+    let graph = import_onnx(&std::fs::read(file)?).context("importing")?;
+    let (port, golden) = (folder.join(&meta.inputs[0].file), folder.join(&meta.outputs[0].file));
+    let inputs = (0..meta.n_cases).map(|case| slice(&port, case)).collect::<Result<Vec<_>>>()?;
+    let samples = inputs.iter().map(|values| vec![&values[..]]);
+    let compiled = compile_quantized(&graph, &CompileOptions::default(), samples).context("compiling")?;
+    let model = Model::from_bytes(&compiled.bytes).context("loading")?;
+    let mut arena = AlignedBytes::zeroed(compiled.arena_bytes);
+    let mut session = Session::new(&model, &mut arena).context("starting")?;
+    let (mut low, mut high, mut worst) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for (case, values) in inputs.iter().enumerate() {
+        session.set_input(0, values)?;
+        session.invoke()?;
+        for (found, golden) in session.output_values(0)?.zip(slice(&golden, case)?) {
+            (low, high, worst) = (low.min(golden), high.max(golden), worst.max((found - golden).abs()));
+        }
+    }
+    Ok(worst / (high - low))
+}
+
+#[test]
+fn float_models_quantize_or_say_why_not() {
+    let Some(root) = support::oracle() else { return };
+    let mut files = Vec::new();
+    models(&root.join("C_pytorch_f32"), 2, &mut files);
+    files.sort();
+    let mut quantized = 0;
+    for file in &files {
+        let name = file.strip_prefix(&root).unwrap_or(file).display();
+        match quantized_error(file) {
+            Ok(error) => {
+                quantized += 1;
+                println!("{name:50}  off by at most {:.1} % of the range", 100.0 * error);
+                assert!(error < 0.1, "{name} is off by {error}");
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                println!("{name:50}  {error}");
+                assert!(error.contains("has no int8 kernel") || error.contains("has no kernel for Int8"), "{error}");
+            }
+        }
+    }
+    assert!(quantized > 0 || files.is_empty(), "no model was quantized");
 }
 
 /// One case of an array, row-major.
