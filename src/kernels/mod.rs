@@ -45,6 +45,17 @@ pub struct Window {
 }
 
 impl Window {
+    /// The extent of the image with the padding that windows reach; saturates.
+    pub const fn padded_input(&self) -> [usize; 2] {
+        let Self { output, kernel, stride, dilation, .. } = self;
+        let rows = output[0].saturating_sub(1).saturating_mul(stride[0]);
+        let columns = output[1].saturating_sub(1).saturating_mul(stride[1]);
+        [
+            rows.saturating_add(kernel[0].saturating_sub(1).saturating_mul(dilation[0])).saturating_add(1),
+            columns.saturating_add(kernel[1].saturating_sub(1).saturating_mul(dilation[1])).saturating_add(1),
+        ]
+    }
+
     /// The taps of one axis that fall into the image for output `position`: the range of taps, and the input
     /// coordinate of the first of them.
     #[inline]
@@ -166,6 +177,11 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         reference::depthwise_conv_2d_packed(window, channels, input, layer, output)
+    }
+
+    /// The rounded mean of the int8 codes inside the image.
+    fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        reference::average_pool_2d(window, channels, input, range, output)
     }
 }
 

@@ -36,7 +36,15 @@ pub enum Layout {
     /// Depthwise, four channels a record. Taps are paired in order, an odd one with a weight of zero; a pair has a
     /// word `[first second]` of 16-bit weights for each of the four channels.
     DepthwiseQuads = 3,
+    /// Depthwise 3 x 3 with stride 1, four channels a record: for each channel and column the words `[top middle]` and
+    /// `[middle bottom]` of 16-bit weights.
+    DepthwiseColumns = 4,
 }
+
+/// The most output rows that [`Layout::DepthwiseColumns`] is computed for at once, and the pairs of rows they need.
+pub const COLUMN_ROWS: usize = 26;
+/// See [`COLUMN_ROWS`].
+pub const COLUMN_PAIRS: usize = 14;
 
 /// A packing as a file names it, apart from 0, which is row-major.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +65,7 @@ impl Packing {
             1 => Layout::RowPairs,
             2 => Layout::DenseRowPairs,
             3 => Layout::DepthwiseQuads,
+            4 => Layout::DepthwiseColumns,
             _ => return None,
         };
         Some(Self { layout, shifts_right: number & Self::ANY_SHIFT == 0 })
@@ -81,15 +90,48 @@ pub struct Filter {
     pub depth: usize,
 }
 
+/// Images up to this many bytes are copied into their padding.
+const MOST_PADDED_BYTES: usize = 4096;
+
+/// The scratch words for a copy of the image with its padding; 0 where there is none or the image is large. Windows
+/// are read by whole words, so there are some behind the last.
+pub const fn padded_image_words(window: &Window, channels: usize) -> usize {
+    let [rows, columns] = window.padded_input();
+    let bytes = rows.saturating_mul(columns).saturating_mul(channels).saturating_add(4);
+    let inside = rows <= window.input[0] && columns <= window.input[1];
+    if inside || bytes > MOST_PADDED_BYTES { 0 } else { bytes.div_ceil(4) }
+}
+
 /// The most padded weights of a filter: with biases below `2^29` the bound on sums holds.
 pub const MAX_DEPTH: usize = 16_384;
 
 impl Layout {
+    /// Whether the layout's kernel computes a window.
+    pub const fn computes(self, window: &Window) -> bool {
+        let Window { input, output, kernel, stride, dilation, padding } = window;
+        match self {
+            Layout::RowPairs => output[0].saturating_mul(output[1]) >= 4,
+            Layout::DenseRowPairs | Layout::DepthwiseQuads => true,
+            // At most one row of padding above and below.
+            Layout::DepthwiseColumns => {
+                kernel[0] == 3
+                    && kernel[1] == 3
+                    && stride[0] == 1
+                    && stride[1] == 1
+                    && dilation[0] == 1
+                    && dilation[1] == 1
+                    && padding[0] <= 1
+                    && output[0] >= 4
+                    && output[0].saturating_add(1) <= input[0].saturating_add(padding[0])
+            }
+        }
+    }
+
     /// Output channels of one record.
     pub const fn lanes(self) -> usize {
         match self {
             Layout::RowPairs | Layout::DenseRowPairs => 2,
-            Layout::DepthwiseQuads => 4,
+            Layout::DepthwiseQuads | Layout::DepthwiseColumns => 4,
         }
     }
 
@@ -105,6 +147,7 @@ impl Layout {
                 (padded, rows.saturating_mul(padded).saturating_add(7) & !7)
             }
             Layout::DepthwiseQuads => (row, rows.saturating_mul(row).saturating_add(1) & !1),
+            Layout::DepthwiseColumns => (row, rows.saturating_mul(row)),
         };
         Filter { rows, row, padded_row, depth }
     }
@@ -114,6 +157,7 @@ impl Layout {
         match self {
             Layout::RowPairs | Layout::DenseRowPairs => (depth / 2).saturating_add(6),
             Layout::DepthwiseQuads => depth.saturating_mul(2).saturating_add(12),
+            Layout::DepthwiseColumns => 36,
         }
     }
 
@@ -134,6 +178,8 @@ impl Layout {
         match self {
             Layout::RowPairs | Layout::DenseRowPairs => 8 + k / 4 * 8 + k % 2 * 4 + k % 4 / 2 * 2 + lane,
             Layout::DepthwiseQuads => 16 + k / 2 * 16 + lane * 4 + k % 2 * 2,
+            // The middle row is there twice.
+            Layout::DepthwiseColumns => 16 + lane * 24 + k % 3 * 8 + k / 3 * 2 + k / 6 * 2,
         }
     }
 
@@ -155,6 +201,8 @@ impl Layout {
                 let filter = self.filter(rows, columns);
                 channels.div_ceil(4).saturating_add(filter.depth.saturating_mul(2))
             }
+            // Three columns of four planes.
+            Layout::DepthwiseColumns => 3 * 4 * COLUMN_PAIRS,
         }
     }
 }
@@ -223,7 +271,7 @@ impl PackedLayer<'_> {
         let shifted = *record.get(at / 4)? >> (at % 4 * 8);
         Some(match self.packing.layout {
             Layout::RowPairs | Layout::DenseRowPairs => i32::from(shifted as i8),
-            Layout::DepthwiseQuads => i32::from(shifted as i16),
+            Layout::DepthwiseQuads | Layout::DepthwiseColumns => i32::from(shifted as i16),
         })
     }
 }
@@ -234,13 +282,13 @@ mod tests {
 
     #[test]
     fn numbers_round_trip() {
-        for layout in [Layout::RowPairs, Layout::DenseRowPairs, Layout::DepthwiseQuads] {
+        for layout in [Layout::RowPairs, Layout::DenseRowPairs, Layout::DepthwiseQuads, Layout::DepthwiseColumns] {
             for shifts_right in [true, false] {
                 let packing = Packing { layout, shifts_right };
                 assert_eq!(Packing::from_number(packing.number()), Some(packing));
             }
         }
-        for number in [0, 4, 127, 128, 132] {
+        for number in [0, 5, 127, 128, 133] {
             assert_eq!(Packing::from_number(number), None);
         }
     }

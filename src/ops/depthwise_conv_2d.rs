@@ -51,7 +51,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     // A single input channel with many filters is an ordinary convolution.
     let layouts: &[Layout] = match channels {
         [1, outputs] if outputs > 1 => &[Layout::RowPairs, Layout::DenseRowPairs],
-        [inputs, outputs] if inputs == outputs => &[Layout::DepthwiseQuads],
+        [inputs, outputs] if inputs == outputs => &[Layout::DepthwiseQuads, Layout::DepthwiseColumns],
         _ => &[],
     };
     parameters.layer.verify_packed(view, (&input, &output), &window, channels, layouts)
@@ -68,7 +68,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
         let [codes, scratch] = regions.writable;
         let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
         return Ok(match packed.packing.layout {
-            Layout::DepthwiseQuads => {
+            Layout::DepthwiseQuads | Layout::DepthwiseColumns => {
                 Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)?
             }
             _ => Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes)?,

@@ -63,15 +63,14 @@ impl QuantizedLayer {
         input.expect_int8()?;
         output.expect_int8()?;
         let [rows, columns] = window.kernel;
-        let inputs = if layout == Layout::DepthwiseQuads { 1 } else { channels };
+        let depthwise = matches!(layout, Layout::DepthwiseQuads | Layout::DepthwiseColumns);
+        let inputs = if depthwise { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;
         if low > high || !self.packed(view, input, output)?.verify(&filter, outputs) {
             return Err(Error::Quantization);
         }
-        // Four pixels are computed at once.
-        let [rows, columns] = window.output;
-        if layout == Layout::RowPairs && rows.saturating_mul(columns) < 4 {
+        if !layout.computes(window) {
             return Err(Error::Shape);
         }
         let scratch = view.step.scratch;

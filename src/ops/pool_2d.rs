@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView, WindowParameters};
-use crate::kernels::{self, Window, reference};
+use crate::kernels::{self, Active, Core, Window, reference};
 
 /// Average of int8.
 pub static AVERAGE_INT8: Operator = Operator {
     kind: OpKind::AveragePool2dInt8,
     verify: verify::<i8>,
-    run: |call| run::<i8>(call, reference::average_pool_2d),
+    run: |call| run::<i8>(call, Active::average_pool_2d),
 };
 /// Average of int16.
 pub static AVERAGE_INT16: Operator = Operator {

@@ -11,6 +11,7 @@ global_asm!(
     include_str!("matrix.s"),
     include_str!("dense.s"),
     include_str!("depthwise.s"),
+    include_str!("columns.s"),
     ".text",
     options(raw)
 );
@@ -96,7 +97,41 @@ pub struct Depthwise {
     pub unused: u32,
 }
 
+/// What packing a column is given; see `columns.s`.
+#[repr(C)]
+pub struct Pack {
+    pub pairs: usize,
+    pub row: usize,
+    pub plane: usize,
+    pub offsets: u32,
+    pub zeros: u32,
+    pub top: usize,
+    pub bottom: usize,
+}
+
+/// What the kernel of columns is given; see `columns.s`.
+#[repr(C)]
+pub struct Columns {
+    pub bias: [u32; 4],
+    pub multiplier: [u32; 2],
+    pub weights: *const u32,
+    pub plane: *const u32,
+    pub output: *mut i8,
+    pub channels: usize,
+    pub row: usize,
+    pub steps: usize,
+    pub columns: usize,
+    pub tail: u32,
+    pub zero_point: i32,
+    pub bounds: [u32; 2],
+    pub unused: u32,
+}
+
 unsafe extern "C" {
+    /// Packs one column of four channels.
+    pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
+    /// Computes one channel of some columns.
+    pub fn nervelet_columns_run(frame: *const Columns);
     /// Widens four rows of `4 * units` codes to `8 * units` words.
     pub fn nervelet_widen_4(sources: *const [*const i8; 4], target: *mut u32, units: usize, offsets: u32);
     /// Computes all records for some blocks of pixels.

@@ -1,7 +1,7 @@
 //! Convolutions and dense layers as matrix products: pixels are widened into scratch memory, a few blocks of four at a
 //! time or one by one, and all output channels are computed for them.
 
-use super::super::packing::{Filter, Layout};
+use super::super::packing::{self, Filter, Layout};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
     Dense, Finish, Matrix, nervelet_dense, nervelet_matrix_narrow, nervelet_matrix_wide, nervelet_widen_4, offsets,
@@ -27,10 +27,19 @@ pub fn conv_2d(
         return Err(OutOfBounds);
     }
     let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
+    // A small image is copied into its padding once, so that every window lies inside.
+    let padded = packing::padded_image_words(window, channels);
+    if layout == Layout::RowPairs && padded > 0 && scratch.len() >= layout.scratch_words(window, channels) + padded {
+        let (copy, scratch) = scratch.split_at_mut_checked(padded).ok_or(OutOfBounds)?;
+        let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
+        let window = image.pad(copy)?;
+        let image = Image { window: &window, input: copy, ..image };
+        return blocks(&image, outputs, layer, scratch, output);
+    }
     match layout {
         Layout::RowPairs => blocks(&image, outputs, layer, scratch, output),
         Layout::DenseRowPairs => pixels(&image, outputs, layer, scratch, output),
-        Layout::DepthwiseQuads => Err(OutOfBounds),
+        Layout::DepthwiseQuads | Layout::DepthwiseColumns => Err(OutOfBounds),
     }
 }
 
@@ -44,6 +53,23 @@ struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// Copies the image with its padding into `copy`; returns the window without.
+    fn pad(&self, copy: &mut [i8]) -> core::result::Result<Window, OutOfBounds> {
+        copy.fill(self.zero_point);
+        let extents = self.window.padded_input();
+        let row = extents[1].wrapping_mul(self.channels).max(1);
+        let source = self.window.input[1].wrapping_mul(self.channels).max(1);
+        let left = self.window.padding[1].wrapping_mul(self.channels);
+        let rows = copy.chunks_exact_mut(row).skip(self.window.padding[0]);
+        for (target, source) in rows.zip(self.input.chunks_exact(source)) {
+            let target = target.get_mut(left..).ok_or(OutOfBounds)?;
+            // Windows may end before the last columns.
+            let length = target.len().min(source.len());
+            target.iter_mut().zip(source.iter().take(length)).for_each(|(target, source)| *target = *source);
+        }
+        Ok(Window { input: extents, padding: [0; 2], ..*self.window })
+    }
+
     /// Where the window of an output pixel begins: row and column of its first tap, negative in the padding.
     fn origin(&self, pixel: usize) -> [isize; 2] {
         let columns = self.window.output[1].max(1);

@@ -28,7 +28,7 @@ fn sxtb16_odd(word: u32) -> u32 {
 
 /// As `sxtb16`, adding `offsets` to the halfwords.
 #[inline(always)]
-fn sxtab16(offsets: u32, word: u32) -> u32 {
+pub fn sxtab16(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
@@ -39,7 +39,7 @@ fn sxtab16(offsets: u32, word: u32) -> u32 {
 
 /// As `sxtb16_odd`, adding `offsets` to the halfwords.
 #[inline(always)]
-fn sxtab16_odd(offsets: u32, word: u32) -> u32 {
+pub fn sxtab16_odd(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {

@@ -7,16 +7,20 @@
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | two channels of one pixel: dense layers |
 //! | `depthwise.s` | four channels of one pixel, any taps |
+//! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
 
 #![expect(unsafe_code, reason = "the DSP instructions have no safe form on stable Rust")]
 
 mod assembly;
+mod columns;
 mod convolution;
 mod depthwise;
 mod dot;
+mod pooling;
 
+use super::packing::Layout;
 use super::{Core, PackedLayer, Result, Window};
 
 /// An Armv7E-M core.
@@ -48,6 +52,13 @@ impl Core for Armv7em {
         scratch: &mut [u32],
         output: &mut [i8],
     ) -> Result {
-        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)
+        match layer.packing.layout {
+            Layout::DepthwiseColumns => columns::depthwise_conv_2d(window, channels, input, layer, scratch, output),
+            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output),
+        }
+    }
+
+    fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        pooling::average_pool_2d(window, channels, input, range, output)
     }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::bail;
 use nervelet::fixed::Multiplier;
 use nervelet::kernels::Window;
-use nervelet::kernels::packing::{ARMV7EM, Filter, Layout, PackedLayer, Packing};
+use nervelet::kernels::packing::{ARMV7EM, COLUMN_PAIRS, Filter, Layout, PackedLayer, Packing, padded_image_words};
 
 pub(crate) use scratch::grow;
 
@@ -82,6 +82,7 @@ pub fn pack(target: Target, shape: &Shape, weights: &[i8], bias: &[i32], multipl
     let (layout, row) = match depthwise {
         false => (matrix, columns * inputs),
         true if inputs == 1 && outputs > 1 => (matrix, columns),
+        true if inputs == outputs && Layout::DepthwiseColumns.computes(&window) => (Layout::DepthwiseColumns, columns),
         true if inputs == outputs => (Layout::DepthwiseQuads, columns),
         true => return None,
     };
@@ -108,8 +109,13 @@ pub fn pack(target: Target, shape: &Shape, weights: &[i8], bias: &[i32], multipl
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
     let most_scratch = match layout {
         // All pixels at once, and a record's weights widened.
-        Layout::RowPairs => 4 * (filter.padded_row + filter.depth + 12 + pixels.div_ceil(4) * (2 * filter.depth + 1)),
-        _ => least_scratch,
+        Layout::RowPairs => {
+            let padded = padded_image_words(&window, inputs);
+            4 * (padded + filter.padded_row + filter.depth + 12 + pixels.div_ceil(4) * (2 * filter.depth + 1))
+        }
+        // All columns at once.
+        Layout::DepthwiseColumns => 4 * (window.output[1] + 2) * 4 * COLUMN_PAIRS,
+        Layout::DenseRowPairs | Layout::DepthwiseQuads => least_scratch,
     };
     let packed = Packed { packing: Packing { layout, shifts_right }, words, least_scratch, most_scratch };
     let layer = PackedLayer {
@@ -155,6 +161,14 @@ fn interleave(layout: Layout, filters: &[Vec<i8>]) -> Vec<u32> {
                 })
             })
             .collect(),
+        Layout::DepthwiseColumns => {
+            let pair = |filter: &[i8], at: [usize; 2]| {
+                let [first, second] = at.map(|k| u32::from(i16::from(filter[k]) as u16));
+                first | second << 16
+            };
+            let column = |filter: &[i8], k: usize| [pair(filter, [k, k + 3]), pair(filter, [k + 3, k + 6])];
+            filters.iter().flat_map(|filter| [0, 1, 2].map(|k| column(filter, k))).flatten().collect()
+        }
     }
 }
 
@@ -170,6 +184,7 @@ mod tests {
             ([1, 1], [8, 2], false),
             ([2, 5], [1, 6], true),
             ([3, 3], [9, 9], true),
+            ([3, 2], [9, 9], true),
             ([4, 1], [4, 4], true),
         ] {
             for pixels in [1, 9] {

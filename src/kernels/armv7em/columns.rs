@@ -1,0 +1,174 @@
+//! Depthwise 3 x 3 with stride 1: bands of rows and columns of four channels are packed into planes, then every
+//! channel of a plane is computed.
+
+use super::super::packing::{COLUMN_PAIRS, COLUMN_ROWS, Layout};
+use super::super::{OutOfBounds, PackedLayer, Result, Window};
+use super::assembly::{Columns, Finish, Pack, nervelet_columns_pack, nervelet_columns_run, offsets};
+
+/// Int8 depthwise 3 x 3 convolution with packed weights and as many outputs as inputs.
+pub fn depthwise_conv_2d(
+    window: &Window,
+    channels: usize,
+    input: &[i8],
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    output: &mut [i8],
+) -> Result {
+    let layout = Layout::DepthwiseColumns;
+    let record = layout.record_words(9);
+    let [output_rows, output_columns] = window.output;
+    let elements = |[rows, columns]: [usize; 2]| rows.wrapping_mul(columns).wrapping_mul(channels);
+    // The columns of a band and its planes: two more columns come in than go out.
+    let columns = (scratch.len() / (4 * COLUMN_PAIRS)).min(output_columns.wrapping_add(2));
+    let sound = layout.computes(window)
+        && channels >= 4
+        && Some(layer.words.len()) == layout.records(channels).checked_mul(record)
+        && elements(window.input) == input.len()
+        && elements(window.output) == output.len()
+        && columns > 2;
+    let planes = scratch.get_mut(..columns.wrapping_mul(4 * COLUMN_PAIRS)).filter(|_| sound).ok_or(OutOfBounds)?;
+    let finish = Finish::of(layer);
+    for (number, words) in layer.words.chunks_exact(record).enumerate() {
+        let channel = layout.first_channel(number, channels);
+        let mut top = 0;
+        while top < output_rows {
+            // At least four rows stay for the last band.
+            let rows = match output_rows.wrapping_sub(top) {
+                left @ ..=COLUMN_ROWS => left,
+                left if left < 28 => 20,
+                _ => 24,
+            };
+            let mut left = 0;
+            while left < output_columns {
+                let count = columns.wrapping_sub(2).min(output_columns.wrapping_sub(left));
+                let band = Band { window, channels, channel, start: [top, left], rows, columns: count };
+                band.pack(input, layer, planes)?;
+                for (lane, plane) in planes.chunks_exact(columns.wrapping_mul(COLUMN_PAIRS)).enumerate() {
+                    band.run(lane, words, plane, &finish, output)?;
+                }
+                left = left.wrapping_add(count);
+            }
+            top = top.wrapping_add(rows);
+        }
+    }
+    Ok(())
+}
+
+/// A band of output rows and columns of four channels.
+struct Band<'a> {
+    window: &'a Window,
+    channels: usize,
+    /// The first of the four.
+    channel: usize,
+    /// The first row and column.
+    start: [usize; 2],
+    rows: usize,
+    columns: usize,
+}
+
+impl Band<'_> {
+    /// Fills the planes with the pairs of rows of `columns + 2` columns.
+    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32]) -> Result {
+        let [rows, columns] = self.window.input;
+        let [top, left] = self.start;
+        let pairs = self.rows.wrapping_add(3) / 2;
+        // Above the image there is at most one row, in the first band.
+        let above = self.window.padding[0].saturating_sub(top);
+        let first = top.wrapping_add(above).wrapping_sub(self.window.padding[0]);
+        let inside = pairs.wrapping_mul(2).wrapping_sub(above).min(rows.checked_sub(first).ok_or(OutOfBounds)?);
+        let whole = inside.checked_sub(above).ok_or(OutOfBounds)? / 2;
+        let behind = pairs.checked_sub(whole.wrapping_add(above)).ok_or(OutOfBounds)?;
+        let odd = inside.wrapping_sub(above) % 2;
+        if behind > 1 || pairs > COLUMN_PAIRS || above > 1 {
+            return Err(OutOfBounds);
+        }
+        let row = columns.wrapping_mul(self.channels);
+        let plane = planes.len() / 4;
+        let frame = Pack {
+            pairs: whole,
+            row,
+            plane: plane.wrapping_mul(4),
+            offsets: offsets(layer),
+            zeros: u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101),
+            top: above,
+            bottom: if behind == 0 { 0 } else { 2_usize.wrapping_sub(odd) },
+        };
+        for column in 0..self.columns.wrapping_add(2) {
+            let at = column.wrapping_mul(COLUMN_PAIRS);
+            let x = left.wrapping_add(column).wrapping_sub(self.window.padding[1]);
+            if x >= columns {
+                for plane in planes.chunks_exact_mut(plane) {
+                    plane.get_mut(at..at.wrapping_add(pairs)).ok_or(OutOfBounds)?.fill(0);
+                }
+                continue;
+            }
+            let source = first.wrapping_mul(row).wrapping_add(x.wrapping_mul(self.channels)).wrapping_add(self.channel);
+            let end = source.wrapping_add(inside.wrapping_sub(1).wrapping_mul(row)).wrapping_add(4);
+            let source = input.get(source..end).filter(|_| inside > 0).ok_or(OutOfBounds)?;
+            let end = plane.wrapping_mul(3).wrapping_add(at).wrapping_add(pairs);
+            let target = planes.get_mut(at..end).ok_or(OutOfBounds)?;
+            // SAFETY: reads four bytes in each of `inside` rows: one for the pair with padding above, two for each
+            // whole pair, one for the pair with padding below if `odd`, and no more; `source` ends behind the last.
+            // Writes `pairs` words at `target` and in three further planes; `target` ends behind the last.
+            unsafe { nervelet_columns_pack(source.as_ptr(), target.as_mut_ptr(), &raw const frame) };
+        }
+        Ok(())
+    }
+
+    /// Computes one of the four channels.
+    fn run(&self, lane: usize, words: &[u32], plane: &[u32], finish: &Finish, output: &mut [i8]) -> Result {
+        let word = |at: usize| words.get(at).copied().ok_or(OutOfBounds);
+        let weights = words.get(4 + 6 * lane..10 + 6 * lane).ok_or(OutOfBounds)?;
+        let bias = word(lane)?;
+        let multiplier = [word(28 + 2 * lane)?, word(29 + 2 * lane)?];
+        let row = self.window.output[1].wrapping_mul(self.channels);
+        let even = self.rows & !1;
+        let whole = even & !3;
+        // Steps of four rows, an overlapping one for the two that may be left, and a single row.
+        let parts = [(0, whole), (even.wrapping_sub(4), even.wrapping_sub(whole) * 2), (even, 0)];
+        for (part, (first, rows)) in parts.into_iter().enumerate() {
+            let single = part == 2 && self.rows % 2 == 1;
+            if rows == 0 && !single {
+                continue;
+            }
+            let plane = plane.get(first / 2..).ok_or(OutOfBounds)?;
+            let pairs = if single { 2 } else { rows / 2 + 1 };
+            let last = self.columns.wrapping_add(1).wrapping_mul(COLUMN_PAIRS).wrapping_add(pairs);
+            let [top, left] = self.start;
+            let start = top
+                .wrapping_add(first)
+                .wrapping_mul(row)
+                .wrapping_add(left.wrapping_mul(self.channels))
+                .wrapping_add(self.channel)
+                .wrapping_add(lane);
+            let reach = rows.max(1).wrapping_sub(1).wrapping_mul(row);
+            let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
+            let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(1)).ok_or(OutOfBounds)?;
+            if plane.len() < last || self.columns == 0 {
+                return Err(OutOfBounds);
+            }
+            let frame = Columns {
+                bias: [bias; 4],
+                multiplier,
+                weights: weights.as_ptr(),
+                plane: plane.as_ptr(),
+                output: codes.as_mut_ptr(),
+                channels: self.channels,
+                row,
+                // Two rows are a pair, a pair is four bytes.
+                steps: rows.wrapping_mul(2),
+                columns: self.columns,
+                tail: finish.tail,
+                zero_point: finish.zero_point,
+                bounds: finish.bounds,
+                unused: 0,
+            };
+            // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart, the
+            // pairs that `rows` (a multiple of four) or the single row need, the last of which is `last - 1`, inside
+            // `plane`. Writes one byte to each of `rows` rows (or one) and `columns` columns, the last of which is
+            // the last byte of `codes`.
+            unsafe { nervelet_columns_run(&raw const frame) };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,226 @@
+@ Depthwise 3 x 3 with stride 1: every pair of rows of a column is widened once, into a plane for each of four
+@ channels, and serves the three windows across it and the two rows of outputs that begin in it.
+
+@ nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack)
+@
+@ One column of the image, four channels: its rows become pairs of 16-bit numbers, offset added, one below the other in
+@ the four planes. r0 source, r1 target, r2 pairs of rows to go, r4 bytes of a row of the image, r5 bytes of a plane,
+@ r6 three times that, r7 offsets, r10 the word of zero points that padding is made of.
+.equ PK_PAIRS, 0
+.equ PK_ROW, 4
+.equ PK_PLANE, 8
+.equ PK_OFFSETS, 12
+.equ PK_ZEROS, 16
+.equ PK_TOP, 20          @ 1: padding above the first row
+.equ PK_BOTTOM, 24       @ 1: padding below the last row; 2: a pair of padding below it
+
+.macro PK_STORE
+ pkhbt r12, r8, r9, lsl #16
+ pkhtb lr, r9, r8, asr #16
+ sxtab16 r8, r7, r12
+ sxtab16 r9, r7, r12, ror #8
+ sxtab16 r12, r7, lr
+ sxtab16 lr, r7, lr, ror #8
+ str r9, [r1, r5]
+ str r12, [r1, r5, lsl #1]
+ str lr, [r1, r6]
+ str r8, [r1], #4
+.endm
+
+BEGIN columns_pack
+ push {r4-r11, lr}
+ mov r3, r2
+ ldr r2, [r3, #PK_PAIRS]
+ ldr r4, [r3, #PK_ROW]
+ ldr r5, [r3, #PK_PLANE]
+ add r6, r5, r5, lsl #1
+ ldr r7, [r3, #PK_OFFSETS]
+ ldr r10, [r3, #PK_ZEROS]
+ ldr r11, [r3, #PK_TOP]
+ cmp r11, #0
+ beq 1f
+ mov r8, r10
+ ldr r9, [r0]
+ add r0, r0, r4
+ PK_STORE
+1:
+ cbz r2, 3f
+2:
+ ldr r8, [r0]
+ ldr.w r9, [r0, r4]
+ add r0, r0, r4, lsl #1
+ PK_STORE
+ subs r2, r2, #1
+ bne 2b
+3:
+ ldr r11, [r3, #PK_BOTTOM]
+ cmp r11, #1
+ blo 4f
+ mov r9, r10
+ ite eq
+ ldreq r8, [r0]
+ movne r8, r10
+ PK_STORE
+4:
+ pop {r4-r11, pc}
+END columns_pack
+
+@ nervelet_columns_run(frame: *const Columns)
+@
+@ One channel: four rows of outputs at a time down each column, or one row where the frame says so.
+@ r0 the plane, r1 the output, r2, r3, r10, r11 sums of four rows, r4-r9 the weights of the three columns as pairs
+@ (w0, w1) and (w1, w2), r12 and lr pairs of rows. Pairs (0 1), (2 3), (4 5) of a column give
+@     row 0: w0 w1 on (0 1), w2 on 2      row 1: w0 on 1, w1 w2 on (2 3)
+@ and rows 2 and 3 likewise one pair on. 30 instructions for 36 multiply-accumulates.
+.equ CO_BIAS, 0          @ four times
+.equ CO_MULTIPLIER, 16   @ mantissa and shift
+.equ CO_WEIGHTS, 24
+.equ CO_PLANE, 28        @ the first pair of the first column
+.equ CO_OUTPUT, 32
+.equ CO_CHANNELS, 36     @ from one output column to the next
+.equ CO_ROW, 40          @ from one output row to the next
+.equ CO_STEPS, 44        @ bytes of the plane that the steps of four rows advance by; 0 for a single row
+.equ CO_COLUMNS, 48
+.equ CO_TAIL, 52         @ 0 relu, 1 full range, 2 any; then the address
+.equ CO_ZERO_POINT, 56
+.equ CO_LOW, 60
+.equ CO_HIGH, 64
+.equ CO_END, 72
+.equ CO_STORE, 76
+.equ CO_SAVED, 80
+.equ CO_PITCH, 56        @ bytes of a column: 14 pairs
+
+.macro CO_COLUMN at, first, second
+ ldrd r12, lr, [r0, #\at]
+ smlad r2, r12, \first, r2
+ smlatb r3, r12, \first, r3
+ smlabt r2, lr, \second, r2
+ smlad r3, lr, \second, r3
+ smlad r10, lr, \first, r10
+ smlatb r11, lr, \first, r11
+ ldr r12, [r0, #\at + 8]
+ smlabt r10, r12, \second, r10
+ smlad r11, r12, \second, r11
+.endm
+
+.macro CO_ROW_OF at, first, second
+ ldrd r12, lr, [r0, #\at]
+ smlad r2, r12, \first, r2
+ smlabt r2, lr, \second, r2
+.endm
+
+BEGIN columns_run
+ push {r4-r11, lr}
+ sub sp, #96
+ mov r12, sp
+ ldmia r0!, {r1-r9}
+ stmia.w r12!, {r1-r9}
+ ldmia.w r0, {r1-r9}
+ stmia.w r12, {r1-r9}
+ adr.w r0, columns_relu
+ ldr r1, [sp, #CO_TAIL]
+ cmp r1, #1
+ it eq
+ adreq.w r0, columns_full
+ it hi
+ adrhi.w r0, columns_any
+ orr r0, r0, #1
+ str r0, [sp, #CO_TAIL]
+ adr.w r0, columns_store
+ ldr r1, [sp, #CO_STEPS]
+ cmp r1, #0
+ it eq
+ adreq.w r0, columns_store_row
+ orr r0, r0, #1
+ str r0, [sp, #CO_STORE]
+ ldr r0, [sp, #CO_WEIGHTS]
+ ldmia.w r0, {r4-r9}
+columns_column:
+ ldr r0, [sp, #CO_PLANE]
+ ldr r2, [sp, #CO_STEPS]
+ ldr r1, [sp, #CO_OUTPUT]
+ cmp r2, #0
+ beq.w columns_single
+ add r2, r2, r0
+ str r2, [sp, #CO_END]
+columns_step:
+ ldmia.w sp, {r2, r3, r10, r11}
+ CO_COLUMN 0, r4, r5
+ CO_COLUMN CO_PITCH, r6, r7
+ CO_COLUMN 2 * CO_PITCH, r8, r9
+ ldr.w pc, [sp, #CO_TAIL]
+columns_single:
+ ldr r2, [sp, #CO_BIAS]
+ CO_ROW_OF 0, r4, r5
+ CO_ROW_OF CO_PITCH, r6, r7
+ CO_ROW_OF 2 * CO_PITCH, r8, r9
+ ldr.w pc, [sp, #CO_TAIL]
+ .balign 4
+columns_relu:
+ ldrd r12, lr, [sp, #CO_MULTIPLIER]
+ REQUANTIZE_RELU r2, r12, lr
+ REQUANTIZE_RELU r3, r12, lr
+ REQUANTIZE_RELU r10, r12, lr
+ REQUANTIZE_RELU r11, r12, lr
+ ldr.w pc, [sp, #CO_STORE]
+ .balign 4
+columns_full:
+ str r1, [sp, #CO_SAVED]
+ ldr r1, [sp, #CO_ZERO_POINT]
+ ldrd r12, lr, [sp, #CO_MULTIPLIER]
+ REQUANTIZE r2, r12, lr, r1
+ REQUANTIZE r3, r12, lr, r1
+ REQUANTIZE r10, r12, lr, r1
+ REQUANTIZE r11, r12, lr, r1
+ ldr r1, [sp, #CO_SAVED]
+ ldr.w pc, [sp, #CO_STORE]
+ .balign 4
+columns_any:
+ strd r0, r1, [sp, #CO_SAVED]
+ strd r4, r5, [sp, #CO_SAVED + 8]
+ ldr r4, [sp, #CO_ZERO_POINT]
+ ldrd r12, lr, [sp, #CO_MULTIPLIER]
+ SPLIT_SHIFT lr, r0, r1
+ .irp sum, r2, r3, r10, r11
+ REQUANTIZE_ANY \sum, r12, r0, lr, r1, r4, r5
+ .endr
+ ldr r0, [sp, #CO_LOW]
+ ldr r1, [sp, #CO_HIGH]
+ .irp sum, r2, r3, r10, r11
+ CLAMP \sum, r0, r1, r4
+ .endr
+ ldrd r0, r1, [sp, #CO_SAVED]
+ ldrd r4, r5, [sp, #CO_SAVED + 8]
+ ldr.w pc, [sp, #CO_STORE]
+ .balign 4
+columns_store:
+ ldr r12, [sp, #CO_ROW]
+ strb r2, [r1]
+ strb.w r3, [r1, r12]
+ add r1, r1, r12, lsl #1
+ strb.w r10, [r1]
+ strb.w r11, [r1, r12]
+ add r1, r1, r12, lsl #1
+ add r0, r0, #8
+ ldr r12, [sp, #CO_END]
+ cmp r0, r12
+ bne.w columns_step
+ b columns_next
+ .balign 4
+columns_store_row:
+ strb r2, [r1]
+columns_next:
+ ldr r0, [sp, #CO_PLANE]
+ add r0, r0, #CO_PITCH
+ str r0, [sp, #CO_PLANE]
+ ldr r0, [sp, #CO_OUTPUT]
+ ldr r1, [sp, #CO_CHANNELS]
+ add r0, r0, r1
+ str r0, [sp, #CO_OUTPUT]
+ ldr r0, [sp, #CO_COLUMNS]
+ subs r0, r0, #1
+ str r0, [sp, #CO_COLUMNS]
+ bne.w columns_column
+ add sp, #96
+ pop {r4-r11, pc}
+END columns_run
