@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::array::{Array, Elements, Kind, shape as checked};
+use super::binary::broadcast;
 use super::file::{Operator, axis};
-use super::functions::broadcast;
 use super::import::{Import, Value};
 use super::view::View;
 

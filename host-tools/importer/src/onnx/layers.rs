@@ -291,7 +291,7 @@ pub(super) fn matmul<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Re
         bail!("multiplies {shape_a:?} by {shape_b:?}, which are no matrices")
     };
     ensure!(depth == depth_b, "rows of {depth} elements meet columns of {depth_b}");
-    let lead = super::functions::broadcast(lead_a, lead_b)?;
+    let lead = super::binary::broadcast(lead_a, lead_b)?;
     let (a_id, transpose_a) = matrices(import, &a, &lead)?;
     let (b_id, transpose_b) = matrices(import, &b, &lead)?;
     let mut shape = [&lead[..], &[*rows, *columns]].concat();

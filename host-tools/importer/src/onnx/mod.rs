@@ -7,12 +7,14 @@
 //! on the inputs, one module for each family of operators does the rest, and [`fuse`] joins what exporters take apart.
 
 mod array;
+mod binary;
 mod file;
 mod fold;
 mod functions;
 mod fuse;
 mod guard;
 mod import;
+mod joining;
 mod layers;
 mod movement;
 mod pooling;
@@ -145,12 +147,12 @@ fn take<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
         "ReduceSum" => pooling::reduce(import, operator, Kind::Other(Reduction::Sum)),
         "ReduceMax" => pooling::reduce(import, operator, Kind::Other(Reduction::Max)),
         "ReduceMin" => pooling::reduce(import, operator, Kind::Other(Reduction::Min)),
-        "Add" => functions::binary(import, operator, Op::Add { activation }, true),
-        "Sub" => functions::binary(import, operator, Op::Sub { activation }, true),
-        "Mul" => functions::binary(import, operator, Op::Mul { activation }, true),
-        "Div" => functions::binary(import, operator, Op::Div { activation }, false),
-        "Max" if operator.node.input.len() == 2 => functions::binary(import, operator, Op::Maximum, false),
-        "Min" if operator.node.input.len() == 2 => functions::binary(import, operator, Op::Minimum, false),
+        "Add" => binary::binary(import, operator, Op::Add { activation }, true),
+        "Sub" => binary::binary(import, operator, Op::Sub { activation }, true),
+        "Mul" => binary::binary(import, operator, Op::Mul { activation }, true),
+        "Div" => binary::binary(import, operator, Op::Div { activation }, false),
+        "Max" if operator.node.input.len() == 2 => binary::binary(import, operator, Op::Maximum, false),
+        "Min" if operator.node.input.len() == 2 => binary::binary(import, operator, Op::Minimum, false),
         "PRelu" => functions::prelu(import, operator),
         "Pow" => functions::pow(import, operator),
         "Reciprocal" => functions::reciprocal(import, operator),
@@ -192,8 +194,8 @@ fn take<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
         "Slice" => movement::slice(import, operator),
         "Split" => movement::split(import, operator),
         "Gather" => movement::gather(import, operator),
-        "Concat" => movement::concat(import, operator),
-        "Pad" => movement::pad(import, operator),
+        "Concat" => joining::concat(import, operator),
+        "Pad" => joining::pad(import, operator),
         "DepthToSpace" => movement::depth_to_space(import, operator),
         "SpaceToDepth" => movement::space_to_depth(import, operator),
         "Resize" | "Upsample" => resize::resize(import, operator),
