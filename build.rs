@@ -4,6 +4,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!("cargo:rustc-check-cfg=cfg(nervelet_armv7em)");
+    println!("cargo:rustc-check-cfg=cfg(nervelet_armv8m)");
     let target = std::env::var("TARGET").unwrap_or_default();
     // An Armv8-M core may lack the DSP extension: the flags have to name one that has it.
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -11,5 +12,8 @@ fn main() {
         target.starts_with("thumbv8m.main") && flags.contains("target-cpu=cortex-m33") && !flags.contains("nodsp");
     if target.starts_with("thumbv7em") || m33 {
         println!("cargo:rustc-cfg=nervelet_armv7em");
+    }
+    if m33 {
+        println!("cargo:rustc-cfg=nervelet_armv8m");
     }
 }

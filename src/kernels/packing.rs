@@ -16,11 +16,7 @@ pub const ARMV7EM: u16 = 1;
 
 /// Whether this build runs files whose packings need a core. A host runs all of them, through the reference.
 pub const fn runs(core: u16) -> bool {
-    match core {
-        0 => true,
-        ARMV7EM => cfg!(any(nervelet_armv7em, not(target_os = "none"))),
-        _ => false,
-    }
+    core == 0 || core == ARMV7EM && cfg!(any(nervelet_armv7em, not(target_os = "none")))
 }
 
 /// How the weights of an int8 layer are laid out.

@@ -67,12 +67,13 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
         let regions = call.output_and_scratch()?;
         let [codes, scratch] = regions.writable;
         let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
-        return Ok(match packed.packing.layout {
+        let done = match packed.packing.layout {
             Layout::DepthwiseQuads | Layout::DepthwiseColumns => {
-                Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)?
+                Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)
             }
-            _ => Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes)?,
-        });
+            _ => Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes),
+        };
+        return done.map_err(Error::from);
     }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;

@@ -60,16 +60,13 @@ impl Profile {
     }
 }
 
-/// The instructions of a block: `length` of them, one after the other from `address`.
+/// The instructions of a block: `length` of them, one after the other from `address`. They are followed by address: QEMU gives
+/// the size of an instruction wrong where it lies across two pages.
 fn block(all: &BTreeMap<u64, (u64, Instruction)>, address: u64, length: u64) -> Option<Vec<&Instruction>> {
-    let mut next = address;
-    (0..length)
-        .map(|_| {
-            let (size, instruction) = all.get(&next)?;
-            next += size;
-            Some(instruction)
-        })
-        .collect()
+    all.get(&address)?;
+    let block: Vec<&Instruction> =
+        all.range(address..).take(length as usize).map(|(_, (_, instruction))| instruction).collect();
+    (block.len() as u64 == length).then_some(block)
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@ use core::arch::global_asm;
 
 use super::super::PackedLayer;
 
+// Assembly of a whole module forgets the processor in link-time optimisation; the baseline of Armv8-M has no DSP.
+#[cfg(nervelet_armv8m)]
+global_asm!(".cpu cortex-m33");
+
 global_asm!(
     ".syntax unified",
     include_str!("requantize.s"),

@@ -126,7 +126,7 @@ impl<'a> Image<'a> {
             for (row_of, slot) in rows.iter_mut().zip(staging.chunks_exact(padded)) {
                 row_of.get_or_insert(slot);
             }
-            widen_4(rows.map(|row| row.unwrap_or_default()), offsets, target)?;
+            widen_4(rows.map(Option::unwrap_or_default), offsets, target)?;
         }
         Ok(())
     }

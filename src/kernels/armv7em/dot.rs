@@ -10,7 +10,7 @@ fn sxtb16(word: u32) -> u32 {
     let pair: u32;
     // SAFETY: a register-to-register instruction of every Armv7E-M core; touches neither memory nor flags.
     unsafe {
-        asm!("sxtb16 {pair}, {word}", pair = lateout(reg) pair, word = in(reg) word, options(pure, nomem, nostack, preserves_flags))
+        asm!("sxtb16 {pair}, {word}", pair = lateout(reg) pair, word = in(reg) word, options(pure, nomem, nostack, preserves_flags));
     };
     pair
 }
@@ -21,7 +21,7 @@ fn sxtb16_odd(word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
-        asm!("sxtb16 {pair}, {word}, ror #8", pair = lateout(reg) pair, word = in(reg) word, options(pure, nomem, nostack, preserves_flags))
+        asm!("sxtb16 {pair}, {word}, ror #8", pair = lateout(reg) pair, word = in(reg) word, options(pure, nomem, nostack, preserves_flags));
     };
     pair
 }
@@ -32,7 +32,7 @@ pub fn sxtab16(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
-        asm!("sxtab16 {pair}, {offsets}, {word}", pair = lateout(reg) pair, offsets = in(reg) offsets, word = in(reg) word, options(pure, nomem, nostack, preserves_flags))
+        asm!("sxtab16 {pair}, {offsets}, {word}", pair = lateout(reg) pair, offsets = in(reg) offsets, word = in(reg) word, options(pure, nomem, nostack, preserves_flags));
     };
     pair
 }
@@ -43,7 +43,7 @@ pub fn sxtab16_odd(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
-        asm!("sxtab16 {pair}, {offsets}, {word}, ror #8", pair = lateout(reg) pair, offsets = in(reg) offsets, word = in(reg) word, options(pure, nomem, nostack, preserves_flags))
+        asm!("sxtab16 {pair}, {offsets}, {word}, ror #8", pair = lateout(reg) pair, offsets = in(reg) offsets, word = in(reg) word, options(pure, nomem, nostack, preserves_flags));
     };
     pair
 }
@@ -54,7 +54,7 @@ fn smlad(a: u32, b: u32, sum: i32) -> i32 {
     let result: i32;
     // SAFETY: register-to-register; may set the Q flag, so flags are not claimed to be preserved.
     unsafe {
-        asm!("smlad {result}, {a}, {b}, {sum}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, sum = in(reg) sum, options(pure, nomem, nostack))
+        asm!("smlad {result}, {a}, {b}, {sum}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, sum = in(reg) sum, options(pure, nomem, nostack));
     };
     result
 }
