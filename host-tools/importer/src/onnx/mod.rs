@@ -1,10 +1,10 @@
 //! ONNX files, as PyTorch's exporters and onnxruntime's quantizer write them: float32, and int8 between
 //! QuantizeLinear and DequantizeLinear.
 //!
-//! [`guard`] bounds what a file can make the decoder allocate, [`file`] checks what was decoded, [`import`] keeps track
-//! of what each value has become. Nothing is moved that need not be: a [`view`] says how the file sees the elements
-//! of a tensor, and layers, which want the channels innermost, write them so. [`fold`] computes what does not depend
-//! on the inputs, one module for each family of operators does the rest, and [`fuse`] joins what exporters take apart.
+//! `guard` bounds what a file can make the decoder allocate, `file` checks what was decoded, `import` keeps track
+//! of what each value has become. Nothing is moved that need not be: a `view` says how the file sees the elements
+//! of a tensor, and layers, which want the channels innermost, write them so. `fold` computes what does not depend
+//! on the inputs, one module for each family of operators does the rest, and `fuse` joins what exporters take apart.
 
 mod array;
 mod binary;
