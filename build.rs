@@ -12,6 +12,8 @@ fn main() {
         target.starts_with("thumbv8m.main") && flags.contains("target-cpu=cortex-m33") && !flags.contains("nodsp");
     if target.starts_with("thumbv7em") || m33 {
         println!("cargo:rustc-cfg=nervelet_armv7em");
+        // Link-time optimisation assembles for the bare target, which knows nothing of the processor.
+        println!("cargo:rustc-env=NERVELET_ASSEMBLER={}", if m33 { ".cpu cortex-m33" } else { ".arch armv7e-m" });
     }
     if m33 {
         println!("cargo:rustc-cfg=nervelet_armv8m");

@@ -27,7 +27,10 @@ pub enum Layout {
     /// multiple of 4 weights; of 4 weights of both channels two words are made, `[a0 b0 a2 b2]` and `[a1 b1 a3 b3]`:
     /// what sign-extending every other byte turns into pairs of neighbours' neighbours.
     RowPairs = 1,
-    /// The same for one output pixel at a time, the whole filter padded to a multiple of 8.
+    /// Two output channels a record, for one output pixel at a time; rows padded as above, and the whole filter to a
+    /// multiple of 8. The channels take turns with words of 4 weights: two halfwords `256 * odd + even`. Sums are
+    /// modulo 2^24, and a bias is `256 * (bias - zero_point * sum of weights) - 127 * sum of even weights`, with the
+    /// zero point of the inputs.
     DenseRowPairs = 2,
     /// Depthwise, four channels a record. Taps are paired in order, an odd one with a weight of zero; a pair has a
     /// word `[first second]` of 16-bit weights for each of the four channels.
@@ -96,6 +99,18 @@ pub const fn padded_image_words(window: &Window, channels: usize) -> usize {
     let bytes = rows.saturating_mul(columns).saturating_mul(channels).saturating_add(4);
     let inside = rows <= window.input[0] && columns <= window.input[1];
     if inside || bytes > MOST_PADDED_BYTES { 0 } else { bytes.div_ceil(4) }
+}
+
+/// The scratch words of [`Layout::RowPairs`] for four kernel rows that don't lie in the image as they are: with taps
+/// outside or apart, or whole words that may end behind the image.
+pub const fn staging_words(window: &Window, filter: &Filter) -> usize {
+    let [rows, columns] = window.padded_input();
+    let inside = window.padding[0] == 0
+        && window.padding[1] == 0
+        && rows <= window.input[0]
+        && columns <= window.input[1]
+        && (window.dilation[1] == 1 || window.kernel[1] == 1);
+    if inside && filter.padded_row == filter.row { 0 } else { filter.padded_row }
 }
 
 /// The most padded weights of a filter: with biases below `2^29` the bound on sums holds.
@@ -172,7 +187,9 @@ impl Layout {
     /// The byte of weight `k` of a lane, from the start of its record.
     const fn weight_byte(self, lane: usize, k: usize) -> usize {
         match self {
-            Layout::RowPairs | Layout::DenseRowPairs => 8 + k / 4 * 8 + k % 2 * 4 + k % 4 / 2 * 2 + lane,
+            Layout::RowPairs => 8 + k / 4 * 8 + k % 2 * 4 + k % 4 / 2 * 2 + lane,
+            // The halfword that it shares.
+            Layout::DenseRowPairs => 8 + k / 4 * 8 + lane * 4 + k % 4 / 2 * 2,
             Layout::DepthwiseQuads => 16 + k / 2 * 16 + lane * 4 + k % 2 * 2,
             // The middle row is there twice.
             Layout::DepthwiseColumns => 16 + lane * 24 + k % 3 * 8 + k / 3 * 2 + k / 6 * 2,
@@ -183,10 +200,11 @@ impl Layout {
     pub const fn scratch_words(self, window: &Window, channels: usize) -> usize {
         let [rows, columns] = window.kernel;
         match self {
-            // Four borders of one kernel row, and four widened pixels with the place they go to.
+            // Four widened pixels with the place they go to.
             Layout::RowPairs => {
                 let filter = self.filter(rows, columns.saturating_mul(channels));
-                filter.padded_row.saturating_add(filter.depth.saturating_mul(2)).saturating_add(1)
+                let staging = staging_words(window, &filter);
+                staging.saturating_add(filter.depth.saturating_mul(2)).saturating_add(1)
             }
             Layout::DenseRowPairs => {
                 let filter = self.filter(rows, columns.saturating_mul(channels));
@@ -234,8 +252,11 @@ impl PackedLayer<'_> {
                 && biases.iter().zip(multipliers).all(|(bias, multiplier)| {
                     let [mantissa, right] = [0, 1].map(|at| multiplier.get(at).map_or(i32::MIN, |word| *word as i32));
                     let least = if self.packing.shifts_right { 1 } else { -30 };
-                    // An input code is off its zero point by at most 255, a weight is at most 128.
-                    let largest = depth * 255 * 128 + i64::from((*bias as i32).unsigned_abs());
+                    let largest = match layout {
+                        Layout::DenseRowPairs => 1 << 23,
+                        // An input code is off its zero point by at most 255, a weight is at most 128.
+                        _ => depth * 255 * 128 + i64::from((*bias as i32).unsigned_abs()),
+                    };
                     mantissa >= 0 && (least..=31).contains(&right) && largest << right.min(0).unsigned_abs() < 1 << 30
                 })
         })
@@ -260,13 +281,28 @@ impl PackedLayer<'_> {
         Some((*record.get(lane)? as i32, Multiplier { mantissa: *multiplier.first()? as i32, exponent }))
     }
 
+    /// A channel's sum from `products`, the sum of products of weights and inputs without their zero point.
+    pub fn sum(&self, channel: usize, channels: usize, depth: usize, bias: i32, products: i32) -> i32 {
+        if self.packing.layout != Layout::DenseRowPairs {
+            return bias.wrapping_add(products);
+        }
+        let zero_point = self.input_offset.wrapping_neg();
+        let start = (0..depth).fold(bias, |sum, k| {
+            let factor = zero_point.wrapping_mul(256).wrapping_add(if k.is_multiple_of(2) { 127 } else { 0 });
+            sum.wrapping_add(self.weight(channel, channels, depth, k).unwrap_or(0).wrapping_mul(factor))
+        });
+        start.wrapping_add(products.wrapping_mul(256)) >> 8
+    }
+
     /// Weight `k` of a channel, counted with padding.
     pub fn weight(&self, channel: usize, channels: usize, depth: usize, k: usize) -> Option<i32> {
         let (record, lane) = self.place(channel, channels, depth);
         let at = self.packing.layout.weight_byte(lane, k);
         let shifted = *record.get(at / 4)? >> (at % 4 * 8);
         Some(match self.packing.layout {
-            Layout::RowPairs | Layout::DenseRowPairs => i32::from(shifted as i8),
+            Layout::RowPairs => i32::from(shifted as i8),
+            Layout::DenseRowPairs if k.is_multiple_of(2) => i32::from(shifted as i8),
+            Layout::DenseRowPairs => i32::from(shifted as i16).wrapping_sub(i32::from(shifted as i8)) >> 8,
             Layout::DepthwiseQuads | Layout::DepthwiseColumns => i32::from(shifted as i16),
         })
     }

@@ -10,12 +10,14 @@ global_asm!(".cpu cortex-m33");
 
 global_asm!(
     ".syntax unified",
+    env!("NERVELET_ASSEMBLER"),
     include_str!("requantize.s"),
     include_str!("widen.s"),
     include_str!("matrix.s"),
     include_str!("dense.s"),
     include_str!("depthwise.s"),
     include_str!("columns.s"),
+    include_str!("pooling.s"),
     ".text",
     options(raw)
 );
@@ -124,11 +126,11 @@ pub struct Columns {
     pub channels: usize,
     pub row: usize,
     pub steps: usize,
+    pub single: usize,
     pub columns: usize,
     pub tail: u32,
     pub zero_point: i32,
     pub bounds: [u32; 2],
-    pub unused: u32,
 }
 
 unsafe extern "C" {
@@ -136,8 +138,17 @@ unsafe extern "C" {
     pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
     /// Computes one channel of some columns.
     pub fn nervelet_columns_run(frame: *const Columns);
-    /// Widens four rows of `4 * units` codes to `8 * units` words.
-    pub fn nervelet_widen_4(sources: *const [*const i8; 4], target: *mut u32, units: usize, offsets: u32);
+    /// Widens four windows of `rows` rows of `4 * units` codes, `step` bytes apart, to `8 * units` words a row.
+    pub fn nervelet_widen_4(
+        sources: *const [*const i8; 4],
+        target: *mut u32,
+        units: usize,
+        offsets: u32,
+        rows: usize,
+        step: usize,
+    );
+    /// Adds up four channels over a window.
+    pub fn nervelet_sum_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u64;
     /// Computes all records for some blocks of pixels.
     pub fn nervelet_matrix_narrow(frame: *const Matrix);
     /// The same, sign-extending each record's weights once.

@@ -42,7 +42,9 @@ pub fn depthwise_conv_2d(
             while left < output_columns {
                 let count = columns.wrapping_sub(2).min(output_columns.wrapping_sub(left));
                 let band = Band { window, channels, channel, start: [top, left], rows, columns: count };
-                band.pack(input, layer, planes)?;
+                // With a single band, columns outside the image stay as the first record left them.
+                let clean = number > 0 && rows == output_rows && count == output_columns;
+                band.pack(input, layer, planes, clean)?;
                 for (lane, plane) in planes.chunks_exact(columns.wrapping_mul(COLUMN_PAIRS)).enumerate() {
                     band.run(lane, words, plane, &finish, output)?;
                 }
@@ -67,8 +69,8 @@ struct Band<'a> {
 }
 
 impl Band<'_> {
-    /// Fills the planes with the pairs of rows of `columns + 2` columns.
-    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32]) -> Result {
+    /// Fills the planes with the pairs of rows of `columns + 2` columns; those outside the image unless `clean`.
+    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32], clean: bool) -> Result {
         let [rows, columns] = self.window.input;
         let [top, left] = self.start;
         let pairs = self.rows.wrapping_add(3) / 2;
@@ -96,6 +98,9 @@ impl Band<'_> {
         for column in 0..self.columns.wrapping_add(2) {
             let at = column.wrapping_mul(COLUMN_PAIRS);
             let x = left.wrapping_add(column).wrapping_sub(self.window.padding[1]);
+            if x >= columns && clean {
+                continue;
+            }
             if x >= columns {
                 for plane in planes.chunks_exact_mut(plane) {
                     plane.get_mut(at..at.wrapping_add(pairs)).ok_or(OutOfBounds)?.fill(0);
@@ -124,15 +129,19 @@ impl Band<'_> {
         let row = self.window.output[1].wrapping_mul(self.channels);
         let even = self.rows & !1;
         let whole = even & !3;
-        // Steps of four rows, an overlapping one for the two that may be left, and a single row.
-        let parts = [(0, whole), (even.wrapping_sub(4), even.wrapping_sub(whole) * 2), (even, 0)];
-        for (part, (first, rows)) in parts.into_iter().enumerate() {
-            let single = part == 2 && self.rows % 2 == 1;
-            if rows == 0 && !single {
+        let odd = self.rows & 1;
+        let left_over = even.wrapping_sub(whole);
+        // Steps of four rows with a single row behind them, or an overlapping step for two rows in between.
+        let parts = match left_over {
+            0 => [(0, whole, odd), (0, 0, 0), (0, 0, 0)],
+            _ => [(0, whole, 0), (even.wrapping_sub(4), 4, 0), (even, 0, odd)],
+        };
+        for (first, rows, single) in parts {
+            if rows == 0 && single == 0 {
                 continue;
             }
             let plane = plane.get(first / 2..).ok_or(OutOfBounds)?;
-            let pairs = if single { 2 } else { rows / 2 + 1 };
+            let pairs = rows / 2 + 1 + single;
             let last = self.columns.wrapping_add(1).wrapping_mul(COLUMN_PAIRS).wrapping_add(pairs);
             let [top, left] = self.start;
             let start = top
@@ -141,7 +150,7 @@ impl Band<'_> {
                 .wrapping_add(left.wrapping_mul(self.channels))
                 .wrapping_add(self.channel)
                 .wrapping_add(lane);
-            let reach = rows.max(1).wrapping_sub(1).wrapping_mul(row);
+            let reach = rows.wrapping_add(single).wrapping_sub(1).wrapping_mul(row);
             let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
             let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(1)).ok_or(OutOfBounds)?;
             if plane.len() < last || self.columns == 0 {
@@ -157,16 +166,16 @@ impl Band<'_> {
                 row,
                 // Two rows are a pair, a pair is four bytes.
                 steps: rows.wrapping_mul(2),
+                single,
                 columns: self.columns,
                 tail: finish.tail,
                 zero_point: finish.zero_point,
                 bounds: finish.bounds,
-                unused: 0,
             };
             // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart, the
-            // pairs that `rows` (a multiple of four) or the single row need, the last of which is `last - 1`, inside
-            // `plane`. Writes one byte to each of `rows` rows (or one) and `columns` columns, the last of which is
-            // the last byte of `codes`.
+            // pairs that `rows` (a multiple of four) and the single row need, the last of which is `last - 1`, inside
+            // `plane`. Writes one byte to each of these rows and of `columns` columns, the last of which is the last
+            // byte of `codes`.
             unsafe { nervelet_columns_run(&raw const frame) };
         }
         Ok(())

@@ -67,7 +67,7 @@ END columns_pack
 
 @ nervelet_columns_run(frame: *const Columns)
 @
-@ One channel: four rows of outputs at a time down each column, or one row where the frame says so.
+@ One channel: four rows of outputs at a time down each column, then a single one where the frame says so.
 @ r0 the plane, r1 the output, r2, r3, r10, r11 sums of four rows, r4-r9 the weights of the three columns as pairs
 @ (w0, w1) and (w1, w2), r12 and lr pairs of rows. Pairs (0 1), (2 3), (4 5) of a column give
 @     row 0: w0 w1 on (0 1), w2 on 2      row 1: w0 on 1, w1 w2 on (2 3)
@@ -79,15 +79,17 @@ END columns_pack
 .equ CO_OUTPUT, 32
 .equ CO_CHANNELS, 36     @ from one output column to the next
 .equ CO_ROW, 40          @ from one output row to the next
-.equ CO_STEPS, 44        @ bytes of the plane that the steps of four rows advance by; 0 for a single row
-.equ CO_COLUMNS, 48
-.equ CO_TAIL, 52         @ 0 relu, 1 full range, 2 any; then the address
-.equ CO_ZERO_POINT, 56
-.equ CO_LOW, 60
-.equ CO_HIGH, 64
+.equ CO_STEPS, 44        @ bytes of the plane that the steps of four rows advance by, or 0
+.equ CO_SINGLE, 48       @ 1: a single row of outputs behind the steps
+.equ CO_COLUMNS, 52
+.equ CO_TAIL, 56         @ 0 relu, 1 full range, 2 any; then the address
+.equ CO_ZERO_POINT, 60
+.equ CO_LOW, 64
+.equ CO_HIGH, 68
 .equ CO_END, 72
-.equ CO_STORE, 76
+.equ CO_TAIL_SINGLE, 76
 .equ CO_SAVED, 80
+.equ CO_AFTER, 96        @ what follows the steps
 .equ CO_PITCH, 56        @ bytes of a column: 14 pairs
 
 .macro CO_COLUMN at, first, second
@@ -109,30 +111,50 @@ END columns_pack
  smlabt r2, lr, \second, r2
 .endm
 
+.macro CO_STORE
+ ldr r12, [sp, #CO_ROW]
+ strb r2, [r1]
+ strb.w r3, [r1, r12]
+ add r1, r1, r12, lsl #1
+ strb.w r10, [r1]
+ strb.w r11, [r1, r12]
+ add r1, r1, r12, lsl #1
+ add r0, r0, #8
+ ldr r12, [sp, #CO_END]
+ cmp r0, r12
+ bne.w columns_step
+ ldr.w pc, [sp, #CO_AFTER]
+.endm
+
 BEGIN columns_run
  push {r4-r11, lr}
- sub sp, #96
+ sub sp, #100
  mov r12, sp
  ldmia r0!, {r1-r9}
  stmia.w r12!, {r1-r9}
  ldmia.w r0, {r1-r9}
  stmia.w r12, {r1-r9}
- adr.w r0, columns_relu
  ldr r1, [sp, #CO_TAIL]
+ adr.w r0, columns_relu
+ adr.w r2, columns_relu_single
  cmp r1, #1
- it eq
+ itt eq
  adreq.w r0, columns_full
- it hi
+ adreq.w r2, columns_full_single
+ itt hi
  adrhi.w r0, columns_any
+ adrhi.w r2, columns_any_single
  orr r0, r0, #1
+ orr r2, r2, #1
  str r0, [sp, #CO_TAIL]
- adr.w r0, columns_store
- ldr r1, [sp, #CO_STEPS]
+ str r2, [sp, #CO_TAIL_SINGLE]
+ ldr r1, [sp, #CO_SINGLE]
+ adr.w r0, columns_next
  cmp r1, #0
- it eq
- adreq.w r0, columns_store_row
+ it ne
+ adrne.w r0, columns_single
  orr r0, r0, #1
- str r0, [sp, #CO_STORE]
+ str r0, [sp, #CO_AFTER]
  ldr r0, [sp, #CO_WEIGHTS]
  ldmia.w r0, {r4-r9}
 columns_column:
@@ -149,12 +171,6 @@ columns_step:
  CO_COLUMN CO_PITCH, r6, r7
  CO_COLUMN 2 * CO_PITCH, r8, r9
  ldr.w pc, [sp, #CO_TAIL]
-columns_single:
- ldr r2, [sp, #CO_BIAS]
- CO_ROW_OF 0, r4, r5
- CO_ROW_OF CO_PITCH, r6, r7
- CO_ROW_OF 2 * CO_PITCH, r8, r9
- ldr.w pc, [sp, #CO_TAIL]
  .balign 4
 columns_relu:
  ldrd r12, lr, [sp, #CO_MULTIPLIER]
@@ -162,7 +178,7 @@ columns_relu:
  REQUANTIZE_RELU r3, r12, lr
  REQUANTIZE_RELU r10, r12, lr
  REQUANTIZE_RELU r11, r12, lr
- ldr.w pc, [sp, #CO_STORE]
+ CO_STORE
  .balign 4
 columns_full:
  str r1, [sp, #CO_SAVED]
@@ -173,7 +189,7 @@ columns_full:
  REQUANTIZE r10, r12, lr, r1
  REQUANTIZE r11, r12, lr, r1
  ldr r1, [sp, #CO_SAVED]
- ldr.w pc, [sp, #CO_STORE]
+ CO_STORE
  .balign 4
 columns_any:
  strd r0, r1, [sp, #CO_SAVED]
@@ -191,24 +207,20 @@ columns_any:
  .endr
  ldrd r0, r1, [sp, #CO_SAVED]
  ldrd r4, r5, [sp, #CO_SAVED + 8]
- ldr.w pc, [sp, #CO_STORE]
+ CO_STORE
  .balign 4
-columns_store:
- ldr r12, [sp, #CO_ROW]
- strb r2, [r1]
- strb.w r3, [r1, r12]
- add r1, r1, r12, lsl #1
- strb.w r10, [r1]
- strb.w r11, [r1, r12]
- add r1, r1, r12, lsl #1
- add r0, r0, #8
- ldr r12, [sp, #CO_END]
- cmp r0, r12
- bne.w columns_step
- b columns_next
+columns_single:
+ ldr r2, [sp, #CO_BIAS]
+ CO_ROW_OF 0, r4, r5
+ CO_ROW_OF CO_PITCH, r6, r7
+ CO_ROW_OF 2 * CO_PITCH, r8, r9
+ ldrd r12, lr, [sp, #CO_MULTIPLIER]
+ ldr.w pc, [sp, #CO_TAIL_SINGLE]
  .balign 4
-columns_store_row:
+columns_relu_single:
+ REQUANTIZE_RELU r2, r12, lr
  strb r2, [r1]
+ .balign 4
 columns_next:
  ldr r0, [sp, #CO_PLANE]
  add r0, r0, #CO_PITCH
@@ -221,6 +233,22 @@ columns_next:
  subs r0, r0, #1
  str r0, [sp, #CO_COLUMNS]
  bne.w columns_column
- add sp, #96
+ add sp, #100
  pop {r4-r11, pc}
+ .balign 4
+columns_full_single:
+ ldr r10, [sp, #CO_ZERO_POINT]
+ REQUANTIZE r2, r12, lr, r10
+ strb r2, [r1]
+ b columns_next
+ .balign 4
+columns_any_single:
+ ldr r10, [sp, #CO_ZERO_POINT]
+ SPLIT_SHIFT lr, r11, r3
+ REQUANTIZE_ANY r2, r12, r11, lr, r3, r10, r0
+ ldr r10, [sp, #CO_LOW]
+ ldr r11, [sp, #CO_HIGH]
+ CLAMP r2, r10, r11, r12
+ strb r2, [r1]
+ b columns_next
 END columns_run

@@ -112,10 +112,29 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
+    /// The window of an output pixel, from its first to its last word, if all of it lies in the image as it is.
+    fn whole(&self, [top, left]: [isize; 2]) -> Option<&'a [i8]> {
+        let [rows, columns] = self.window.input;
+        let (y, x) = (usize::try_from(top).ok()?, usize::try_from(left).ok()?);
+        let reach = self.filter.rows.wrapping_sub(1).wrapping_mul(self.window.dilation[0]);
+        let one_step = self.window.dilation[1] == 1 || self.window.kernel[1] == 1;
+        if y.checked_add(reach)? >= rows || x.checked_add(self.window.kernel[1])? > columns || !one_step {
+            return None;
+        }
+        let at = y.wrapping_mul(columns).wrapping_add(x).wrapping_mul(self.channels);
+        let length = reach.wrapping_mul(columns).wrapping_mul(self.channels).wrapping_add(self.filter.padded_row);
+        self.input.get(at..at.wrapping_add(length))
+    }
+
     /// Widens the windows of four neighbouring output pixels; `staging` holds four rows, `target` four windows.
     fn widen_block(&self, first: usize, staging: &mut [i8], offsets: u32, target: &mut [u32]) -> Result {
         let padded = self.filter.padded_row;
         let origins = [0, 1, 2, 3].map(|pixel| self.origin(first.wrapping_add(pixel)));
+        let windows = origins.map(|origin| self.whole(origin));
+        if let [Some(a), Some(b), Some(c), Some(d)] = windows {
+            let step = self.window.dilation[0].wrapping_mul(self.window.input[1]).wrapping_mul(self.channels);
+            return widen_4([a, b, c, d], [self.filter.rows, padded], step, offsets, target);
+        }
         for (row, target) in (0..self.filter.rows).zip(target.chunks_exact_mut(padded.wrapping_mul(2))) {
             let mut rows = origins.map(|origin| self.row(origin, row));
             for ((row_of, origin), slot) in rows.iter().zip(origins).zip(staging.chunks_exact_mut(padded)) {
@@ -126,23 +145,28 @@ impl<'a> Image<'a> {
             for (row_of, slot) in rows.iter_mut().zip(staging.chunks_exact(padded)) {
                 row_of.get_or_insert(slot);
             }
-            widen_4(rows.map(Option::unwrap_or_default), offsets, target)?;
+            widen_4(rows.map(Option::unwrap_or_default), [1, padded], 0, offsets, target)?;
         }
         Ok(())
     }
 }
 
-/// Widens four rows of as many codes into `target`, which takes two words for each code of one row.
-fn widen_4(rows: [&[i8]; 4], offsets: u32, target: &mut [u32]) -> Result {
-    let codes = target.len() / 2;
-    let fits = codes >= 4 && target.len().is_multiple_of(8) && rows.iter().all(|row| row.len() == codes);
-    if !fits {
+/// Widens four windows of `rows` rows of `codes` codes, `step` apart, into `target`: two words for each code of one.
+fn widen_4(windows: [&[i8]; 4], [rows, codes]: [usize; 2], step: usize, offsets: u32, target: &mut [u32]) -> Result {
+    let length = rows.wrapping_sub(1).checked_mul(step).and_then(|reach| reach.checked_add(codes));
+    let sound = rows > 0
+        && codes >= 4
+        && codes.is_multiple_of(4)
+        && rows.checked_mul(codes).and_then(|all| all.checked_mul(2)) == Some(target.len())
+        && windows.iter().all(|window| Some(window.len()) == length);
+    if !sound {
         return Err(OutOfBounds);
     }
-    let sources = rows.map(<[i8]>::as_ptr);
-    // SAFETY: reads `codes = 4 * units` bytes of each row, which is their length, and writes `8 * units` words, the
-    // length of `target`; `units` is at least 1. Loads of single words may be unaligned on these cores.
-    unsafe { nervelet_widen_4(&raw const sources, target.as_mut_ptr(), codes / 4, offsets) };
+    let sources = windows.map(<[i8]>::as_ptr);
+    // SAFETY: reads `codes = 4 * units` bytes of `rows` rows, `step` apart, of each window, the last of which end with
+    // it, and writes `8 * units` words a row, the length of `target`; `units` and `rows` are at least 1. Loads of
+    // single words may be unaligned on these cores.
+    unsafe { nervelet_widen_4(&raw const sources, target.as_mut_ptr(), codes / 4, offsets, rows, step) };
     Ok(())
 }
 
@@ -158,7 +182,8 @@ fn blocks(
     let count = rows.wrapping_mul(columns);
     let depth = image.filter.depth;
     let (block, wide) = (depth.wrapping_mul(2).wrapping_add(1), depth.wrapping_add(12));
-    let (staging, rest) = scratch.split_at_mut_checked(image.filter.padded_row).ok_or(OutOfBounds)?;
+    let (staging, rest) =
+        scratch.split_at_mut_checked(packing::staging_words(image.window, &image.filter)).ok_or(OutOfBounds)?;
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     // Weights are widened in memory where that serves two blocks or more.
     let room = rest.len().saturating_sub(wide) / block;
@@ -247,17 +272,17 @@ fn pixels(
     let (staging, rest) = scratch.split_at_mut_checked(padded_row / 4).ok_or(OutOfBounds)?;
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     let (inputs, _) = rest.split_at_mut_checked(depth / 2).ok_or(OutOfBounds)?;
-    inputs.fill(0);
-    let offsets = offsets(layer);
+    // What is behind the last row meets weights of zero, but it has to be a number.
+    inputs.iter_mut().skip(image.filter.rows.wrapping_mul(padded_row) / 2).for_each(|word| *word = 0);
     let [rows, columns] = image.window.output;
     for (pixel, codes) in (0..rows.wrapping_mul(columns)).zip(output.chunks_exact_mut(outputs)) {
         let origin = image.origin(pixel);
         for (row, target) in (0..image.filter.rows).zip(inputs.chunks_exact_mut(padded_row / 2)) {
             match image.row(origin, row) {
-                Some(codes) => super::dot::widen(codes, offsets, target),
+                Some(codes) => super::dot::spread(codes, target),
                 None => {
                     image.stage(origin, row, staging)?;
-                    super::dot::widen(staging, offsets, target);
+                    super::dot::spread(staging, target);
                 }
             }
         }

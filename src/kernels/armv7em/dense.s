@@ -1,7 +1,14 @@
 @ nervelet_dense(frame): two output channels of one pixel at a time.
 @
-@ r2 and r3 sums, r4-r7 four words of weights of both channels, r8-r11 the widened inputs they meet, r12 spare, r0 the
-@ inputs, r1 the weights, lr the output. Per 8 inputs of 2 sums: 18 instructions for 16 multiply-accumulates.
+@ Two weights of a channel share a halfword, h = 256 * odd + even, which is a factor as it is; only the even ones are
+@ sign-extended. With inputs x0 of even and x1 of odd weights
+@     h * x1 + even * (256 * x0 - x1) = 256 * (odd * x1 + even * x0)
+@ so sums are 256 times as large, and exact modulo 2^24: the packer sees to it that they fit. The second factor needs 16
+@ bits and an offset of 127, which the biases make up for, as they do for the zero point of the inputs.
+@
+@ r2 and r3 sums, r4-r7 four words of weights (of 4 inputs each, the channels taking turns), r8-r11 the second factors
+@ and odd inputs they meet, r12 spare, r0 the inputs, r1 the weights, lr the output. Per 8 inputs of 2 sums: 14
+@ instructions for 16 multiply-accumulates.
 
 .equ DN_STREAM, 0
 .equ DN_OUTPUT, 4
@@ -28,7 +35,7 @@ BEGIN dense
  ldmia.w r0, {r1-r10}
  push {r1-r10}
  adr.w r0, dense_loop
- movs r2, #72
+ movs r2, #56
  mla r0, r6, r2, r0
  orr r0, r0, #1
  str r0, [sp, #DN_ENTRY]
@@ -51,21 +58,17 @@ dense_loop:
  ldmia.w r1!, {r4-r7}
  ldmia.w r0!, {r8-r11}
  sxtb16 r12, r4
+ smlad r2, r4, r9, r2
  smlad r2, r12, r8, r2
- sxtb16 r4, r4, ror #8
- smlad r3, r4, r8, r3
  sxtb16 r12, r5
- smlad r2, r12, r9, r2
- sxtb16 r5, r5, ror #8
  smlad r3, r5, r9, r3
+ smlad r3, r12, r8, r3
  sxtb16 r12, r6
+ smlad r2, r6, r11, r2
  smlad r2, r12, r10, r2
- sxtb16 r6, r6, ror #8
- smlad r3, r6, r10, r3
  sxtb16 r12, r7
- smlad r2, r12, r11, r2
- sxtb16 r7, r7, ror #8
  smlad r3, r7, r11, r3
+ smlad r3, r12, r10, r3
  .endr
  ldr r12, [sp, #DN_INPUTS_END]
  cmp r0, r12
@@ -74,19 +77,21 @@ dense_loop:
  ldr.w pc, [sp, #DN_TAIL]
  .balign 4
 dense_relu:
- REQUANTIZE_RELU r2, r4, r5
- REQUANTIZE_RELU r3, r6, r7
+ REQUANTIZE_RELU r2, r4, r5, asr, 7
+ REQUANTIZE_RELU r3, r6, r7, asr, 7
  bfi r2, r3, #8, #8
  DN_STORE
  .balign 4
 dense_full:
  ldr r12, [sp, #DN_ZERO_POINT]
- REQUANTIZE r2, r4, r5, r12
- REQUANTIZE r3, r6, r7, r12
+ REQUANTIZE r2, r4, r5, r12, asr, 7
+ REQUANTIZE r3, r6, r7, r12, asr, 7
  bfi r2, r3, #8, #8
  DN_STORE
  .balign 4
 dense_any:
+ asr r2, r2, #8
+ asr r3, r3, #8
  ldr r12, [sp, #DN_ZERO_POINT]
  SPLIT_SHIFT r5, r8, r9
  REQUANTIZE_ANY r2, r4, r8, r5, r9, r12, r10

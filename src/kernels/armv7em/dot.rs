@@ -28,7 +28,7 @@ fn sxtb16_odd(word: u32) -> u32 {
 
 /// As `sxtb16`, adding `offsets` to the halfwords.
 #[inline(always)]
-pub fn sxtab16(offsets: u32, word: u32) -> u32 {
+fn sxtab16(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
@@ -39,7 +39,7 @@ pub fn sxtab16(offsets: u32, word: u32) -> u32 {
 
 /// As `sxtb16_odd`, adding `offsets` to the halfwords.
 #[inline(always)]
-pub fn sxtab16_odd(offsets: u32, word: u32) -> u32 {
+fn sxtab16_odd(offsets: u32, word: u32) -> u32 {
     let pair: u32;
     // SAFETY: as `sxtb16`.
     unsafe {
@@ -80,12 +80,25 @@ pub fn dot(input: &[i8], weights: &[i8], input_offset: i32) -> i32 {
     sum.wrapping_add(reference::dot(input_rest, weight_rest, input_offset))
 }
 
-/// Widens codes, offset added, in the order that packed weights have: of each four the pairs `[0 2]` and `[1 3]`.
-pub fn widen(codes: &[i8], offsets: u32, target: &mut [u32]) {
+/// The lower difference of halfwords, modulo 2^16.
+#[inline(always)]
+fn ssub16(a: u32, b: u32) -> u32 {
+    let result: u32;
+    // SAFETY: register-to-register; sets the GE flags, so flags are not claimed to be preserved.
+    unsafe {
+        asm!("ssub16 {result}, {a}, {b}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, options(pure, nomem, nostack))
+    };
+    result
+}
+
+/// Makes the factors of the dense kernel: of each four codes the words `256 * even - odd + 127` and `odd`.
+pub fn spread(codes: &[i8], target: &mut [u32]) {
+    const MINUS_127: u32 = 0xFF81_FF81;
     let (words, _) = codes.as_chunks::<4>();
     let (pairs, _) = target.as_chunks_mut::<2>();
     for (codes, pair) in words.iter().zip(pairs) {
         let word = u32::from_le_bytes(codes.map(i8::cast_unsigned));
-        *pair = [sxtab16(offsets, word), sxtab16_odd(offsets, word)];
+        let even = word << 8 & 0xFF00_FF00;
+        *pair = [ssub16(even, sxtab16_odd(MINUS_127, word)), sxtb16_odd(word)];
     }
 }

@@ -8,6 +8,7 @@
 //! | `dense.s` | two channels of one pixel: dense layers |
 //! | `depthwise.s` | four channels of one pixel, any taps |
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
+//! | `pooling.s` | sums of four channels in two words |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
 

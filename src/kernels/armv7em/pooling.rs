@@ -1,7 +1,7 @@
 //! Average pooling, four channels at a time in two words of 16-bit sums.
 
 use super::super::{OutOfBounds, Result, Window, reference};
-use super::dot::{sxtab16, sxtab16_odd};
+use super::assembly::nervelet_sum_4;
 
 /// The most codes whose sum fits 16 bits, whatever they are.
 const MOST_TAPS: usize = 255;
@@ -12,6 +12,7 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
         return reference::average_pool_2d(window, channels, input, range, output);
     }
     let step = window.dilation[1].wrapping_mul(channels);
+    let row_step = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
     let mut pixels = output.chunks_exact_mut(channels);
     for row in 0..window.output[0] {
         let (rows, first_row) = window.taps(0, row);
@@ -23,20 +24,20 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
             while channel < channels {
                 // The last four channels may overlap the ones before.
                 let quad = channel.min(channels.wrapping_sub(4));
-                let [mut even, mut odd] = [0, 0];
-                for row_step in 0..rows.len() {
-                    let y = first_row.wrapping_add(row_step.wrapping_mul(window.dilation[0]));
-                    let at = y.wrapping_mul(window.input[1]).wrapping_add(first_column).wrapping_mul(channels);
-                    let at = at.wrapping_add(quad);
-                    let reach = columns.len().wrapping_sub(1).wrapping_mul(step).wrapping_add(4);
-                    let codes = input.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
-                    for codes in codes.chunks(step.max(4)) {
-                        let word = codes.first_chunk::<4>().ok_or(OutOfBounds)?;
-                        let word = u32::from_le_bytes(word.map(i8::cast_unsigned));
-                        even = sxtab16(even, word);
-                        odd = sxtab16_odd(odd, word);
-                    }
+                let at = first_row.wrapping_mul(window.input[1]).wrapping_add(first_column).wrapping_mul(channels);
+                let at = at.wrapping_add(quad);
+                let (height, width) = (rows.len(), columns.len());
+                let reach = width.wrapping_sub(1).wrapping_mul(step);
+                let length = height.wrapping_sub(1).wrapping_mul(row_step).wrapping_add(reach).wrapping_add(4);
+                let codes = input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
+                if height == 0 || width == 0 {
+                    return Err(OutOfBounds);
                 }
+                let advance = row_step.wrapping_sub(reach).wrapping_sub(step);
+                // SAFETY: reads a word at each of `width` columns, `step` apart, of `height` rows, `row_step` apart,
+                // both at least 1; `codes` ends behind the last one.
+                let sums = unsafe { nervelet_sum_4(codes.as_ptr(), width, step, height, advance) };
+                let [even, odd] = [sums as u32, (sums >> 32) as u32];
                 let sums = [even, odd, even >> 16, odd >> 16].map(|sum| i32::from(sum as i16));
                 for (sum, code) in sums.into_iter().zip(pixel.iter_mut().skip(quad)) {
                     let half = if sum > 0 { count / 2 } else { -(count / 2) };

@@ -8,10 +8,12 @@
 @ just those to the other side (floor((x - 1 + 2^(s-1)) / 2^s) differs from floor((x + 2^(s-1)) / 2^s) only where
 @ x + 2^(s-1) is a multiple of 2^s, which is the half).
 
+@ Sums that come 256 times as large (dense.s) are doubled by a shift of 7 to the right, which loses nothing.
+
 @ For a range of [-128, 127] and a zero point of -128, a fused relu: a negative half becomes 0 or -1, and both are
 @ clamped to -128, so nothing has to be subtracted. x - 127 - (1 - carry) is x + carry - 128.
-.macro REQUANTIZE_RELU sum, mantissa, shift
- lsl \sum, \sum, #1
+.macro REQUANTIZE_RELU sum, mantissa, shift, double=lsl, by=1
+ \double \sum, \sum, #\by
  smmulr \sum, \sum, \mantissa
  asrs \sum, \sum, \shift
  sbc \sum, \sum, #127
@@ -19,8 +21,8 @@
 .endm
 
 @ For a range of [-128, 127] and any zero point.
-.macro REQUANTIZE sum, mantissa, shift, zero_point
- lsl \sum, \sum, #1
+.macro REQUANTIZE sum, mantissa, shift, zero_point, double=lsl, by=1
+ \double \sum, \sum, #\by
  smmulr \sum, \sum, \mantissa
  add \sum, \sum, \sum, asr #31
  asrs \sum, \sum, \shift

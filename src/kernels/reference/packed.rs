@@ -44,7 +44,8 @@ pub fn conv_2d_packed(
         for column in 0..window.output[1] {
             let pixel = pixels.next().ok_or(OutOfBounds)?;
             for (channel, code) in pixel.iter_mut().enumerate() {
-                let (mut sum, multiplier) = layer.requantization(channel, outputs, filter.depth).ok_or(OutOfBounds)?;
+                let (bias, multiplier) = layer.requantization(channel, outputs, filter.depth).ok_or(OutOfBounds)?;
+                let mut sum = 0_i32;
                 each_tap(window, [row, column], |at, row_tap, column_tap| {
                     let at = at.wrapping_mul(channels);
                     let values = input.get(at..at.wrapping_add(channels)).ok_or(OutOfBounds)?;
@@ -56,7 +57,7 @@ pub fn conv_2d_packed(
                     }
                     Ok(())
                 })?;
-                *code = layer.finish(multiplier, sum);
+                *code = layer.finish(multiplier, layer.sum(channel, outputs, filter.depth, bias, sum));
             }
         }
     }

@@ -167,7 +167,8 @@ impl Lowering<'_> {
         let packed = match (shape, &self.input(node, 1)?.data) {
             (Some(shape), Some(Data::Int8(weights))) => {
                 let (bias, multipliers) = (self.bias(node, channels)?, self.multipliers(node, channels, product)?);
-                pack(self.target, &shape, weights, &bias, &multipliers)
+                let zero_point = scale(self.input(node, 0)?)?.zero_point;
+                pack(self.target, &shape, weights, &bias, &multipliers, zero_point)
             }
             _ => None,
         };

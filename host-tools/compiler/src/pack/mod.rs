@@ -7,7 +7,9 @@ use std::str::FromStr;
 use anyhow::bail;
 use nervelet::fixed::Multiplier;
 use nervelet::kernels::Window;
-use nervelet::kernels::packing::{ARMV7EM, COLUMN_PAIRS, Filter, Layout, PackedLayer, Packing, padded_image_words};
+use nervelet::kernels::packing::{
+    ARMV7EM, COLUMN_PAIRS, Filter, Layout, PackedLayer, Packing, padded_image_words, staging_words,
+};
 
 pub(crate) use scratch::grow;
 
@@ -70,8 +72,16 @@ pub struct Packed {
     pub most_scratch: usize,
 }
 
-/// Packs a layer of row-major `weights`, or tells that no packing fits it: then it stays row-major.
-pub fn pack(target: Target, shape: &Shape, weights: &[i8], bias: &[i32], multipliers: &[Multiplier]) -> Option<Packed> {
+/// Packs a layer of row-major `weights`, or tells that no packing fits it: then it stays row-major. `zero_point` is that
+/// of the input.
+pub fn pack(
+    target: Target,
+    shape: &Shape,
+    weights: &[i8],
+    bias: &[i32],
+    multipliers: &[Multiplier],
+    zero_point: i32,
+) -> Option<Packed> {
     if target == Target::Any {
         return None;
     }
@@ -94,24 +104,38 @@ pub fn pack(target: Target, shape: &Shape, weights: &[i8], bias: &[i32], multipl
         true => weights[at * outputs + channel],
         false => weights[channel * rows * row + at],
     };
-    // A factor of 0 gives 0 whatever its shift.
-    let right = |multiplier: &Multiplier| if multiplier.mantissa == 0 { 1 } else { -i32::from(multiplier.exponent) };
-    let shifts_right = multipliers.iter().all(|multiplier| right(multiplier) >= 1);
+    let channel = |channel: usize| {
+        Channel {
+            filter: padded(&filter, |at| weight(channel, at)),
+            bias: bias[channel],
+            multiplier: multipliers[channel],
+        }
+        .without_constant_sum(zero_point)
+    };
+    let all: Vec<Channel> = (0..outputs).map(channel).collect();
+    let right = |channel: &Channel| -i32::from(channel.multiplier.exponent);
+    let shifts_right = all.iter().all(|channel| right(channel) >= 1);
     let mut words = Vec::new();
     for record in 0..layout.records(outputs) {
         let first = layout.first_channel(record, outputs);
-        let lanes = first..first + layout.lanes();
-        words.extend(bias[lanes.clone()].iter().map(|bias| *bias as u32));
-        let filters: Vec<Vec<i8>> = lanes.clone().map(|lane| padded(&filter, |at| weight(lane, at))).collect();
+        let lanes = &all[first..first + layout.lanes()];
+        for channel in lanes {
+            words.push(match layout {
+                Layout::DenseRowPairs => channel.dense_bias(zero_point)?,
+                _ => channel.bias as u32,
+            });
+        }
+        let filters: Vec<&[i8]> = lanes.iter().map(|channel| &channel.filter[..]).collect();
         words.extend(interleave(layout, &filters));
-        words.extend(multipliers[lanes].iter().flat_map(|factor| [factor.mantissa as u32, right(factor) as u32]));
+        words.extend(lanes.iter().flat_map(|channel| [channel.multiplier.mantissa as u32, right(channel) as u32]));
     }
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
     let most_scratch = match layout {
         // All pixels at once, and a record's weights widened.
         Layout::RowPairs => {
             let padded = padded_image_words(&window, inputs);
-            4 * (padded + filter.padded_row + filter.depth + 12 + pixels.div_ceil(4) * (2 * filter.depth + 1))
+            let staging = staging_words(&window, &filter);
+            4 * (padded + staging + filter.depth + 12 + pixels.div_ceil(4) * (2 * filter.depth + 1))
         }
         // All columns at once.
         Layout::DepthwiseColumns => 4 * (window.output[1] + 2) * 4 * COLUMN_PAIRS,
@@ -128,6 +152,50 @@ pub fn pack(target: Target, shape: &Shape, weights: &[i8], bias: &[i32], multipl
     layer.verify(&filter, outputs).then_some(packed)
 }
 
+/// An output channel with its filter padded.
+struct Channel {
+    filter: Vec<i8>,
+    bias: i32,
+    multiplier: Multiplier,
+}
+
+impl Channel {
+    /// The smallest and the largest sum over all inputs.
+    fn sums(&self, zero_point: i32) -> [i64; 2] {
+        let extremes = [-128 - zero_point, 127 - zero_point].map(i64::from);
+        self.filter.iter().fold([i64::from(self.bias); 2], |[low, high], weight| {
+            let [a, b] = extremes.map(|x| x * i64::from(*weight));
+            [low + a.min(b), high + a.max(b)]
+        })
+    }
+
+    /// Channels that training has switched off have a scale next to nothing and a bias next to the largest: every sum
+    /// gives one code. They become a filter of zeros with a bias that gives this code.
+    fn without_constant_sum(mut self, zero_point: i32) -> Self {
+        let [low, high] = self.sums(zero_point).map(|sum| i32::try_from(sum).ok());
+        let Multiplier { mantissa, exponent } = self.multiplier;
+        if let (Some(low), Some(high), true) = (low, high, exponent <= 0 || mantissa == 0) {
+            // The product is monotonic where nothing wraps.
+            let [low, high] = [low, high].map(|sum| self.multiplier.apply(sum));
+            if low == high && low.unsigned_abs() < 1 << 20 {
+                self.filter.fill(0);
+                self.bias = 4 * low;
+                self.multiplier = Multiplier { mantissa: 1 << 30, exponent: -1 };
+            }
+        }
+        self
+    }
+
+    /// The bias for the dense layout, unless a sum could leave 24 bits or a weight of -128 does not fit a halfword.
+    fn dense_bias(&self, zero_point: i32) -> Option<u32> {
+        let [low, high] = self.sums(zero_point);
+        let fits = low >= -(1 << 23) && high < 1 << 23 && !self.filter.contains(&-128);
+        let total = |step: usize| self.filter.iter().step_by(step).map(|weight| i64::from(*weight)).sum::<i64>();
+        let bias = 256 * (i64::from(self.bias) - i64::from(zero_point) * total(1)) - 127 * total(2);
+        fits.then_some(bias as u32)
+    }
+}
+
 /// A filter with the zeros that its layout wants behind each row and at the end.
 fn padded(filter: &Filter, weight: impl Fn(usize) -> i8) -> Vec<i8> {
     let mut weights = vec![0; filter.depth];
@@ -140,10 +208,19 @@ fn padded(filter: &Filter, weight: impl Fn(usize) -> i8) -> Vec<i8> {
 }
 
 /// The weights of one record in the order of its layout.
-fn interleave(layout: Layout, filters: &[Vec<i8>]) -> Vec<u32> {
+fn interleave(layout: Layout, filters: &[&[i8]]) -> Vec<u32> {
     let depth = filters[0].len();
     match layout {
-        Layout::RowPairs | Layout::DenseRowPairs => (0..depth)
+        Layout::DenseRowPairs => (0..depth)
+            .step_by(4)
+            .flat_map(|k| {
+                filters.iter().map(move |filter| {
+                    let half = |k: usize| (256 * i32::from(filter[k + 1]) + i32::from(filter[k])) as u16;
+                    u32::from(half(k)) | u32::from(half(k + 2)) << 16
+                })
+            })
+            .collect(),
+        Layout::RowPairs => (0..depth)
             .step_by(4)
             .flat_map(|k| {
                 [k, k + 1].map(|k| {
@@ -200,12 +277,15 @@ mod tests {
                 let [inputs, outputs] = channels;
                 let [rows, columns] = window.kernel;
                 let row = if depthwise { columns } else { columns * inputs };
-                let weights: Vec<i8> = (0..outputs * rows * row).map(|i| (i * 37 % 255) as u8 as i8).collect();
+                let weights: Vec<i8> = (0..outputs * rows * row)
+                    .map(|i| (i * 37 % 255) as i32 as i8)
+                    .map(|weight: i8| weight.max(-127))
+                    .collect();
                 let bias: Vec<i32> = (0..outputs).map(|i| i as i32 * 1000 - 3000).collect();
                 let multipliers: Vec<Multiplier> =
                     (0..outputs).map(|i| Multiplier { mantissa: (1 << 30) + i as i32, exponent: -(i as i8) }).collect();
                 let shape = Shape { window, channels, depthwise };
-                let packed = pack(Target::Dsp, &shape, &weights, &bias, &multipliers).unwrap();
+                let packed = pack(Target::Dsp, &shape, &weights, &bias, &multipliers, 5).unwrap();
                 assert!(!packed.packing.shifts_right);
                 let filter = packed.packing.layout.filter(rows, row);
                 let layer = PackedLayer {
@@ -217,7 +297,10 @@ mod tests {
                 };
                 for channel in 0..outputs {
                     let found = layer.requantization(channel, outputs, filter.depth);
-                    assert_eq!(found, Some((bias[channel], multipliers[channel])));
+                    let (start, multiplier) = found.unwrap();
+                    assert_eq!(multiplier, multipliers[channel]);
+                    let layer = PackedLayer { input_offset: -5, ..layer };
+                    assert_eq!(layer.sum(channel, outputs, filter.depth, start, 77), bias[channel] + 77);
                     for at in 0..rows * row {
                         let k = at / row * filter.padded_row + at % row;
                         let expected = match depthwise {
@@ -238,7 +321,7 @@ mod tests {
             Window { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
         let shape = Shape { window, channels: [4, 2], depthwise: false };
         let factor = |exponent| [Multiplier { mantissa: 1 << 30, exponent }; 2];
-        let pack = |bias: i32, exponent: i8| pack(Target::Dsp, &shape, &[1; 8], &[bias, 0], &factor(exponent));
+        let pack = |bias: i32, exponent: i8| pack(Target::Dsp, &shape, &[1; 8], &[bias, 0], &factor(exponent), 0);
         assert!(pack(1 << 29, -1).is_some());
         assert!(pack(1 << 30, -1).is_none());
         // 4 weights and a bias of 1000 give sums below 2^18.
