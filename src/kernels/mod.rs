@@ -179,6 +179,17 @@ pub trait Core {
         reference::depthwise_conv_2d_packed(window, channels, input, layer, output)
     }
 
+    /// The sum of two tensors of int8 codes.
+    fn add(
+        broadcast: &reference::Broadcast,
+        parameters: &reference::AddParameters,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result {
+        reference::add(broadcast, parameters, a, b, output)
+    }
+
     /// The rounded mean of the int8 codes inside the image.
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
         reference::average_pool_2d(window, channels, input, range, output)

@@ -9,11 +9,11 @@ use super::regions::elements;
 use super::{Broadcast, Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView, Tensor};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, AddParameters};
-use crate::kernels::{self};
+use crate::kernels::{self, Active, Core};
 
 /// The int8 operator.
 pub static INT8: Operator =
-    Operator { kind: OpKind::AddInt8, verify: verify::<i8>, run: |call| run_scaled::<i8>(call, reference::add) };
+    Operator { kind: OpKind::AddInt8, verify: verify::<i8>, run: |call| run_scaled::<i8>(call, Active::add) };
 /// The int16 operator.
 pub static INT16: Operator =
     Operator { kind: OpKind::AddInt16, verify: verify::<i16>, run: |call| run_scaled::<i16>(call, reference::add) };

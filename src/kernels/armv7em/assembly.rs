@@ -18,6 +18,7 @@ global_asm!(
     include_str!("depthwise.s"),
     include_str!("columns.s"),
     include_str!("pooling.s"),
+    include_str!("add.s"),
     ".text",
     options(raw)
 );
@@ -133,7 +134,27 @@ pub struct Columns {
     pub bounds: [u32; 2],
 }
 
+/// What the sum is given; see `add.s`.
+#[repr(C)]
+pub struct Add {
+    pub scaled: *const i8,
+    pub exact: *const i8,
+    pub output: *mut i8,
+    pub scaled_factor: i32,
+    pub scaled_offset: i32,
+    pub scaled_mantissa: i32,
+    pub scaled_right: i32,
+    pub exact_factor: i32,
+    pub exact_offset: i32,
+    pub mantissa: i32,
+    pub right: i32,
+    pub zero_point: i32,
+    pub output_end: *mut i8,
+}
+
 unsafe extern "C" {
+    /// Adds two tensors.
+    pub fn nervelet_add(frame: *const Add);
     /// Packs one column of four channels.
     pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
     /// Computes one channel of some columns.

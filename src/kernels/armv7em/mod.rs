@@ -9,11 +9,13 @@
 //! | `depthwise.s` | four channels of one pixel, any taps |
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //! | `pooling.s` | sums of four channels in two words |
+//! | `add.s` | two tensors, of which one has the factor one half |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
 
 #![expect(unsafe_code, reason = "the DSP instructions have no safe form on stable Rust")]
 
+mod add;
 mod assembly;
 mod columns;
 mod convolution;
@@ -22,6 +24,7 @@ mod dot;
 mod pooling;
 
 use super::packing::Layout;
+use super::reference::{AddParameters, Broadcast};
 use super::{Core, PackedLayer, Result, Window};
 
 /// An Armv7E-M core.
@@ -57,6 +60,10 @@ impl Core for Armv7em {
             Layout::DepthwiseColumns => columns::depthwise_conv_2d(window, channels, input, layer, scratch, output),
             _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output),
         }
+    }
+
+    fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+        add::add(broadcast, parameters, a, b, output)
     }
 
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {

@@ -89,10 +89,12 @@ pub fn pack(
     let [rows, columns] = window.kernel;
     let pixels: usize = window.output.iter().product();
     let matrix = if pixels < 4 { Layout::DenseRowPairs } else { Layout::RowPairs };
+    // Short columns don't pay for their packing.
+    let by_columns = Layout::DepthwiseColumns.computes(&window) && window.output[0] >= 8;
     let (layout, row) = match depthwise {
         false => (matrix, columns * inputs),
         true if inputs == 1 && outputs > 1 => (matrix, columns),
-        true if inputs == outputs && Layout::DepthwiseColumns.computes(&window) => (Layout::DepthwiseColumns, columns),
+        true if inputs == outputs && by_columns => (Layout::DepthwiseColumns, columns),
         true if inputs == outputs => (Layout::DepthwiseQuads, columns),
         true => return None,
     };

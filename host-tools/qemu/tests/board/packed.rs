@@ -88,6 +88,21 @@ impl Layers {
         self.one_of(&[Activation::None, Activation::Relu, Activation::Relu, Activation::Relu6, Activation::ReluN1To1])
     }
 
+    /// Adds a sum of two inputs.
+    fn sum(&mut self, activation: Activation, shape: &[usize]) {
+        let scale = self.one_of(&[0.05, 0.011, 0.2]);
+        let [a, b, c] = [0.05, scale, 0.08].map(|scale| {
+            let zero_point = self.zero_point();
+            self.tensor(shape, Quantization::per_tensor(scale, zero_point), None)
+        });
+        let name = format!("layer {}", self.graph.nodes.len());
+        let inputs = if self.below(2) == 0 { vec![a, b] } else { vec![b, a] };
+        self.graph.nodes.push(Node { name, op: Op::Add { activation }, inputs, outputs: vec![c] });
+        self.graph.inputs.extend([a, b]);
+        self.graph.normalization.extend([None, None]);
+        self.graph.outputs.push(c);
+    }
+
     /// A window that fits an image, with the image and the output.
     fn window(&mut self) -> (Window, [usize; 2], [usize; 2]) {
         loop {
@@ -115,7 +130,8 @@ impl Layers {
         let (window, image, out) = self.window();
         let [rows, columns] = window.kernel;
         let inputs = self.one_of(&[1, 3, 4, 7, 8, 10, 16, 21, 32]);
-        match self.below(4) {
+        match self.below(5) {
+            4 => self.sum(activation, &[1, image[0], image[1], inputs]),
             0 | 1 => {
                 let outputs = self.one_of(&[1, 2, 3, 4, 5, 8, 13, 16]);
                 let op = Op::Conv2d { window, groups: 1, activation };

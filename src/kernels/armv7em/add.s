@@ -1,0 +1,47 @@
+@ nervelet_add(frame): the sum of two tensors of codes, element by element.
+@
+@ The operand with the larger scale has the factor one half: its term is (code - zero point) * 2^19, one instruction.
+@ The other is scaled as in the reference; the carry of its rounding goes into the addition of both.
+@ r0 scaled operand, r1 exact operand, r2 output, r3-r6 what makes the scaled term (1 << shift, offset, mantissa, right
+@ shift), r7, r8 the exact one's factor and offset, r9-r11 mantissa, right shift and zero point of the output.
+.macro AD_ELEMENT
+ ldrsb r12, [r0], #1
+ ldrsb lr, [r1], #1
+ mla r12, r12, r3, r4
+ mla lr, lr, r7, r8
+ smmulr r12, r12, r5
+ add r12, r12, r12, asr #31
+ asrs r12, r12, r6
+ adc r12, r12, lr
+ REQUANTIZE r12, r9, r10, r11
+ strb r12, [r2], #1
+.endm
+
+BEGIN add
+ push {r4-r11, lr}
+ sub sp, #4
+ ldr r12, [r0, #48]
+ str r12, [sp]
+ ldmia.w r0, {r0-r11}
+ sub r12, r12, r2
+ @ The elements that don't fill a round of four come first.
+ ands r12, r12, #3
+ beq 2f
+ rsb r12, r12, #4
+ movs lr, #60
+ mul r12, r12, lr
+ adr.w lr, 2f
+ add r12, r12, lr
+ orr r12, r12, #1
+ bx r12
+ .balign 4
+2:
+ .rept 4
+ AD_ELEMENT
+ .endr
+ ldr r12, [sp]
+ cmp r2, r12
+ bne.w 2b
+ add sp, #4
+ pop {r4-r11, pc}
+END add
