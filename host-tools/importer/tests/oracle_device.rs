@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use case::Case;
+use nervelet_compiler::Target;
 use nervelet_qemu::{Board, qemu_version};
 
 /// Machines at work at the same time.
@@ -37,6 +38,15 @@ struct Row {
 
 #[test]
 fn every_integer_case_on_a_cortex_m4_equals_its_golden_outputs() {
+    every_case_equals_its_golden_outputs(Target::Any);
+}
+
+#[test]
+fn packed_for_it_as_well() {
+    every_case_equals_its_golden_outputs(Target::Dsp);
+}
+
+fn every_case_equals_its_golden_outputs(target: Target) {
     let Some(root) = support::oracle() else { return };
     if let Err(error) = qemu_version() {
         println!("skipped: {error:#}");
@@ -47,7 +57,7 @@ fn every_integer_case_on_a_cortex_m4_equals_its_golden_outputs() {
     cases.retain(|case| case.meta.tolerance.atol.is_none());
 
     let mut totals = BTreeMap::<&str, [usize; 4]>::new();
-    let rows = rows(&board, &cases);
+    let rows = rows(&board, &cases, target);
     for (case, Row { host, device, reason }) in cases.iter().zip(&rows) {
         let words = [format!("{host:?}"), format!("{device:?}")];
         println!("{:45}  {:40.40}  {:8}  {:8}  {reason}", case.name, case.meta.ops.join(" "), words[0], words[1]);
@@ -62,14 +72,14 @@ fn every_integer_case_on_a_cortex_m4_equals_its_golden_outputs() {
 }
 
 /// Takes every case, some at the same time: most of the time goes into starting machines.
-fn rows(board: &Board, cases: &[Case]) -> Vec<Row> {
+fn rows(board: &Board, cases: &[Case], target: Target) -> Vec<Row> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(case) = cases.get(index) else { return done };
-            done.push((index, row(board, case)));
+            done.push((index, row(board, case, target)));
         }
     };
     let mut rows: Vec<_> = thread::scope(|scope| {
@@ -80,8 +90,8 @@ fn rows(board: &Board, cases: &[Case]) -> Vec<Row> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-fn row(board: &Board, case: &Case) -> Row {
-    let compiled = match case.compile() {
+fn row(board: &Board, case: &Case, target: Target) -> Row {
+    let compiled = match case.compile(target) {
         Ok(compiled) => compiled,
         Err(error) => return Row { host: Outcome::Refused, device: Outcome::Refused, reason: format!("{error:#}") },
     };

@@ -9,6 +9,7 @@ mod support;
 
 use anyhow::Result;
 use case::Case;
+use nervelet_compiler::Target;
 
 /// Operators that the importer says it does not take: a case with one of them has to be refused.
 const NOT_TAKEN: [&str; 1] = ["WHILE"];
@@ -40,7 +41,7 @@ fn verdict(case: &Case) -> Result<String, String> {
 }
 
 fn check(case: &Case) -> Result<String> {
-    let compiled = case.compile()?;
+    let compiled = case.compile(Target::Any)?;
     let used = case.compare(&case.run_on_host(&compiled, &case.inputs()?)?)?;
     let quality = match case.meta.tolerance.atol {
         None => "equal".into(),

@@ -10,7 +10,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::{ReadableElement, read_npy};
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
-use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, compile};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, Target, compile};
 use nervelet_importer::import_tflite;
 use serde::Deserialize;
 
@@ -78,10 +78,10 @@ impl Case {
     }
 
     /// Imports and compiles its model.
-    pub(crate) fn compile(&self) -> Result<Compiled> {
+    pub(crate) fn compile(&self, target: Target) -> Result<Compiled> {
         let bytes = std::fs::read(self.folder.join("model.tflite")).context("reading model.tflite")?;
         let graph = import_tflite(&bytes).context("importing")?;
-        compile(&graph, &CompileOptions::default()).context("compiling")
+        compile(&graph, &CompileOptions { target, ..CompileOptions::default() }).context("compiling")
     }
 
     /// The input tensors of each run.
