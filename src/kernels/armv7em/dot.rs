@@ -86,7 +86,7 @@ fn ssub16(a: u32, b: u32) -> u32 {
     let result: u32;
     // SAFETY: register-to-register; sets the GE flags, so flags are not claimed to be preserved.
     unsafe {
-        asm!("ssub16 {result}, {a}, {b}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, options(pure, nomem, nostack))
+        asm!("ssub16 {result}, {a}, {b}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, options(pure, nomem, nostack));
     };
     result
 }

@@ -1,7 +1,7 @@
 //! TensorFlow Lite files: float32, and quantized to int8 or to int16 with int8 weights.
 //!
-//! [`file`] reads the tables and checks every index, [`import`] keeps track of what operators have written,
-//! [`folding`] computes what does not depend on the input, and one module for each family of operators turns them into
+//! [`file`] reads the tables and checks every index, `import` keeps track of what operators have written,
+//! `folding` computes what does not depend on the input, and one module for each family of operators turns them into
 //! the graph's: paddings become explicit, layouts the graph's,
 //! and shapes are computed again and compared with what the file says.
 
