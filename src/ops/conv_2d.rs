@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
-use crate::kernels::packing::Layout;
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
@@ -55,8 +54,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
         return Err(Error::Shape);
     }
     let (window, channels) = parameters.window.over(&input, &output)?;
-    let layouts = [Layout::RowPairs, Layout::DenseRowPairs];
-    parameters.layer.verify_packed(view, (&input, &output), &window, channels, &layouts)
+    parameters.layer.verify_packed(view, (&input, &output), &window, channels, false)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {

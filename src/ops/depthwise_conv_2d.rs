@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
-use crate::kernels::packing::Layout;
 use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
@@ -49,12 +48,12 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     }
     let (window, channels) = parameters.window.over(&input, &output)?;
     // A single input channel with many filters is an ordinary convolution.
-    let layouts: &[Layout] = match channels {
-        [1, outputs] if outputs > 1 => &[Layout::RowPairs, Layout::DenseRowPairs],
-        [inputs, outputs] if inputs == outputs => &[Layout::DepthwiseQuads, Layout::DepthwiseColumns],
-        _ => &[],
+    let depthwise = match channels {
+        [1, outputs] if outputs > 1 => false,
+        [inputs, outputs] if inputs == outputs => true,
+        _ => return Err(Error::Packing { found: parameters.layer.packing }),
     };
-    parameters.layer.verify_packed(view, (&input, &output), &window, channels, layouts)
+    parameters.layer.verify_packed(view, (&input, &output), &window, channels, depthwise)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -67,11 +66,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
         let regions = call.output_and_scratch()?;
         let [codes, scratch] = regions.writable;
         let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
-        let done = match packed.packing.layout {
-            Layout::DepthwiseQuads | Layout::DepthwiseColumns => {
-                Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)
-            }
-            _ => Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes),
+        let done = if packed.packing.layout.is_depthwise() {
+            Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)
+        } else {
+            Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes)
         };
         return done.map_err(Error::from);
     }

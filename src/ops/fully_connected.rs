@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer};
-use crate::kernels::packing::Layout;
 use crate::kernels::{Active, Core, Window, reference};
 
 /// The int8 operator.
@@ -52,8 +51,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
         return parameters.layer.verify(view, &input, &output, weights, channels);
     }
     let depth = parameters.depth as usize;
-    let layouts = [Layout::RowPairs, Layout::DenseRowPairs];
-    parameters.layer.verify_packed(view, (&input, &output), &rows_of(&input, depth), [depth, channels], &layouts)
+    parameters.layer.verify_packed(view, (&input, &output), &rows_of(&input, depth), [depth, channels], false)
 }
 
 /// The rows of a dense layer's input as an image of one row.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::packing::{self, Layout, Packing};
+use crate::kernels::packing::Packing;
 use crate::kernels::{FloatOutput, PackedLayer, Requantization, Window};
 
 /// The weights of an int8 layer with their requantization.
@@ -48,22 +48,21 @@ impl QuantizedLayer {
         if self.packing == 0 && defined && low <= high { Ok(()) } else { Err(Error::Quantization) }
     }
 
-    /// Checks a packed layer over a window, with its scratch memory; `layouts` are those that the operator takes.
+    /// Checks a packed layer over a window, with its scratch memory; `depthwise` tells what the operator takes.
     pub fn verify_packed(
         &self,
         view: &StepView<'_>,
         (input, output): (&Tensor, &Tensor),
         window: &Window,
         [channels, outputs]: [usize; 2],
-        layouts: &[Layout],
+        depthwise: bool,
     ) -> Result<(), Error> {
         let found = self.packing;
-        let packing = Packing::from_number(found).filter(|packing| layouts.contains(&packing.layout));
-        let layout = packing.filter(|_| packing::runs(packing::ARMV7EM)).ok_or(Error::Packing { found })?.layout;
+        let packing = Packing::from_number(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
+        let layout = packing.ok_or(Error::Packing { found })?.layout;
         input.expect_int8()?;
         output.expect_int8()?;
         let [rows, columns] = window.kernel;
-        let depthwise = matches!(layout, Layout::DepthwiseQuads | Layout::DepthwiseColumns);
         let inputs = if depthwise { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;

@@ -1,7 +1,7 @@
 //! Depthwise 3 x 3 with stride 1: bands of rows and columns of four channels are packed into planes, then every
 //! channel of a plane is computed.
 
-use super::super::packing::{COLUMN_PAIRS, COLUMN_ROWS, Layout};
+use super::super::packing::armv7em::{COLUMN_PAIRS, COLUMN_ROWS};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{Columns, Finish, Pack, nervelet_columns_pack, nervelet_columns_run, offsets};
 
@@ -14,7 +14,7 @@ pub fn depthwise_conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = Layout::DepthwiseColumns;
+    let layout = layer.packing.layout;
     let record = layout.record_words(9);
     let [output_rows, output_columns] = window.output;
     let elements = |[rows, columns]: [usize; 2]| rows.wrapping_mul(columns).wrapping_mul(channels);

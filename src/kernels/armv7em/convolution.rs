@@ -1,7 +1,8 @@
 //! Convolutions and dense layers as matrix products: pixels are widened into scratch memory, a few blocks of four at a
 //! time or one by one, and all output channels are computed for them.
 
-use super::super::packing::{self, Filter, Layout};
+use super::super::packing::armv7em::Layout;
+use super::super::packing::{self, Filter};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
     Dense, Finish, Matrix, nervelet_dense, nervelet_matrix_narrow, nervelet_matrix_wide, nervelet_widen_4, offsets,
@@ -21,6 +22,7 @@ pub fn conv_2d(
     output: &mut [i8],
 ) -> Result {
     let layout = layer.packing.layout;
+    let packing::Layout::Armv7em(own) = layout;
     let filter = layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
     let record = layout.record_words(filter.depth);
     if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
@@ -29,14 +31,14 @@ pub fn conv_2d(
     let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
     // A small image is copied into its padding once, so that every window lies inside.
     let padded = packing::padded_image_words(window, channels);
-    if layout == Layout::RowPairs && padded > 0 && scratch.len() >= layout.scratch_words(window, channels) + padded {
+    if own == Layout::RowPairs && padded > 0 && scratch.len() >= layout.scratch_words(window, channels) + padded {
         let (copy, scratch) = scratch.split_at_mut_checked(padded).ok_or(OutOfBounds)?;
         let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
         let window = image.pad(copy)?;
         let image = Image { window: &window, input: copy, ..image };
         return blocks(&image, outputs, layer, scratch, output);
     }
-    match layout {
+    match own {
         Layout::RowPairs => blocks(&image, outputs, layer, scratch, output),
         Layout::DenseRowPairs => pixels(&image, outputs, layer, scratch, output),
         Layout::DepthwiseQuads | Layout::DepthwiseColumns => Err(OutOfBounds),

@@ -23,7 +23,7 @@ mod depthwise;
 mod dot;
 mod pooling;
 
-use super::packing::Layout;
+use super::packing::{self, armv7em::Layout};
 use super::reference::{AddParameters, Broadcast};
 use super::{Core, PackedLayer, Result, Window};
 
@@ -57,8 +57,12 @@ impl Core for Armv7em {
         output: &mut [i8],
     ) -> Result {
         match layer.packing.layout {
-            Layout::DepthwiseColumns => columns::depthwise_conv_2d(window, channels, input, layer, scratch, output),
-            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output),
+            packing::Layout::Armv7em(Layout::DepthwiseColumns) => {
+                columns::depthwise_conv_2d(window, channels, input, layer, scratch, output)
+            }
+            packing::Layout::Armv7em(_) => {
+                depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)
+            }
         }
     }
 

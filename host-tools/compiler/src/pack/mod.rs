@@ -1,5 +1,6 @@
 //! Lays weights out for the kernels of a target: [`nervelet::kernels::packing`] says where each number lies.
 
+mod armv7em;
 mod scratch;
 
 use std::str::FromStr;
@@ -7,9 +8,7 @@ use std::str::FromStr;
 use anyhow::bail;
 use nervelet::fixed::Multiplier;
 use nervelet::kernels::Window;
-use nervelet::kernels::packing::{
-    ARMV7EM, COLUMN_PAIRS, Filter, Layout, PackedLayer, Packing, padded_image_words, staging_words,
-};
+use nervelet::kernels::packing::{ARMV6M, ARMV7EM, ARMV7M, Filter, Layout, MVE, PackedLayer, Packing};
 
 pub(crate) use scratch::grow;
 
@@ -21,10 +20,16 @@ pub enum Target {
     Any,
     /// Cores with the Armv7E-M DSP instructions: Cortex-M4, M7, M33. Hosts run such a file as well, others refuse it.
     Dsp,
+    /// Cortex-M3; the same holds for it and those that follow.
+    Armv7m,
+    /// Cortex-M0 and M0+.
+    Armv6m,
+    /// Cortex-M55 and M85 with vector instructions.
+    Mve,
 }
 
 /// The names that [`Target::from_str`] knows.
-pub const TARGET_NAMES: [&str; 4] = ["any", "m4", "m7", "m33"];
+pub const TARGET_NAMES: [&str; 7] = ["any", "m4", "m7", "m33", "m3", "m0", "m55"];
 
 impl FromStr for Target {
     type Err = anyhow::Error;
@@ -33,6 +38,9 @@ impl FromStr for Target {
         match name {
             "any" => Ok(Self::Any),
             "m4" | "m7" | "m33" => Ok(Self::Dsp),
+            "m3" => Ok(Self::Armv7m),
+            "m0" => Ok(Self::Armv6m),
+            "m55" => Ok(Self::Mve),
             _ => bail!("there is no target `{name}`; targets are {}", TARGET_NAMES.join(", ")),
         }
     }
@@ -44,6 +52,9 @@ impl Target {
         match self {
             Self::Any => 0,
             Self::Dsp => ARMV7EM,
+            Self::Armv7m => ARMV7M,
+            Self::Armv6m => ARMV6M,
+            Self::Mve => MVE,
         }
     }
 }
@@ -82,22 +93,14 @@ pub fn pack(
     multipliers: &[Multiplier],
     zero_point: i32,
 ) -> Option<Packed> {
-    if target == Target::Any {
-        return None;
-    }
     let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
-    let [rows, columns] = window.kernel;
-    let pixels: usize = window.output.iter().product();
-    let matrix = if pixels < 4 { Layout::DenseRowPairs } else { Layout::RowPairs };
-    // Short columns don't pay for their packing.
-    let by_columns = Layout::DepthwiseColumns.computes(&window) && window.output[0] >= 8;
-    let (layout, row) = match depthwise {
-        false => (matrix, columns * inputs),
-        true if inputs == 1 && outputs > 1 => (matrix, columns),
-        true if inputs == outputs && by_columns => (Layout::DepthwiseColumns, columns),
-        true if inputs == outputs => (Layout::DepthwiseQuads, columns),
-        true => return None,
+    let Choice { layout, most_scratch } = match target {
+        Target::Dsp => armv7em::choose(shape)?,
+        Target::Any | Target::Armv7m | Target::Armv6m | Target::Mve => return None,
     };
+    let [rows, columns] = window.kernel;
+    // A single input channel with many filters is an ordinary convolution.
+    let row = if depthwise { columns } else { columns * inputs };
     let filter = layout.filter(rows, row);
     if outputs < layout.lanes() || weights.len() != outputs * rows * row {
         return None;
@@ -115,34 +118,16 @@ pub fn pack(
         .without_constant_sum(zero_point)
     };
     let all: Vec<Channel> = (0..outputs).map(channel).collect();
-    let right = |channel: &Channel| -i32::from(channel.multiplier.exponent);
-    let shifts_right = all.iter().all(|channel| right(channel) >= 1);
+    let shifts_right = all.iter().all(|channel| channel.right_shift() >= 1);
     let mut words = Vec::new();
     for record in 0..layout.records(outputs) {
         let first = layout.first_channel(record, outputs);
         let lanes = &all[first..first + layout.lanes()];
-        for channel in lanes {
-            words.push(match layout {
-                Layout::DenseRowPairs => channel.dense_bias(zero_point)?,
-                _ => channel.bias as u32,
-            });
+        match layout {
+            Layout::Armv7em(layout) => words.extend(armv7em::record(layout, lanes, zero_point)?),
         }
-        let filters: Vec<&[i8]> = lanes.iter().map(|channel| &channel.filter[..]).collect();
-        words.extend(interleave(layout, &filters));
-        words.extend(lanes.iter().flat_map(|channel| [channel.multiplier.mantissa as u32, right(channel) as u32]));
     }
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
-    let most_scratch = match layout {
-        // All pixels at once, and a record's weights widened.
-        Layout::RowPairs => {
-            let padded = padded_image_words(&window, inputs);
-            let staging = staging_words(&window, &filter);
-            4 * (padded + staging + filter.depth + 12 + pixels.div_ceil(4) * (2 * filter.depth + 1))
-        }
-        // All columns at once.
-        Layout::DepthwiseColumns => 4 * (window.output[1] + 2) * 4 * COLUMN_PAIRS,
-        Layout::DenseRowPairs | Layout::DepthwiseQuads => least_scratch,
-    };
     let packed = Packed { packing: Packing { layout, shifts_right }, words, least_scratch, most_scratch };
     let layer = PackedLayer {
         packing: packed.packing,
@@ -154,6 +139,13 @@ pub fn pack(
     layer.verify(&filter, outputs).then_some(packed)
 }
 
+/// What a core makes of a layer's geometry.
+struct Choice {
+    layout: Layout,
+    /// Bytes of scratch memory that the kernel can make use of.
+    most_scratch: usize,
+}
+
 /// An output channel with its filter padded.
 struct Channel {
     filter: Vec<i8>,
@@ -162,6 +154,15 @@ struct Channel {
 }
 
 impl Channel {
+    fn right_shift(&self) -> i32 {
+        -i32::from(self.multiplier.exponent)
+    }
+
+    /// What a record ends with for the channel.
+    fn multiplier_words(&self) -> [u32; 2] {
+        [self.multiplier.mantissa as u32, self.right_shift() as u32]
+    }
+
     /// The smallest and the largest sum over all inputs.
     fn sums(&self, zero_point: i32) -> [i64; 2] {
         let extremes = [-128 - zero_point, 127 - zero_point].map(i64::from);
@@ -187,15 +188,6 @@ impl Channel {
         }
         self
     }
-
-    /// The bias for the dense layout, unless a sum could leave 24 bits or a weight of -128 does not fit a halfword.
-    fn dense_bias(&self, zero_point: i32) -> Option<u32> {
-        let [low, high] = self.sums(zero_point);
-        let fits = low >= -(1 << 23) && high < 1 << 23 && !self.filter.contains(&-128);
-        let total = |step: usize| self.filter.iter().step_by(step).map(|weight| i64::from(*weight)).sum::<i64>();
-        let bias = 256 * (i64::from(self.bias) - i64::from(zero_point) * total(1)) - 127 * total(2);
-        fits.then_some(bias as u32)
-    }
 }
 
 /// A filter with the zeros that its layout wants behind each row and at the end.
@@ -207,48 +199,6 @@ fn padded(filter: &Filter, weight: impl Fn(usize) -> i8) -> Vec<i8> {
         }
     }
     weights
-}
-
-/// The weights of one record in the order of its layout.
-fn interleave(layout: Layout, filters: &[&[i8]]) -> Vec<u32> {
-    let depth = filters[0].len();
-    match layout {
-        Layout::DenseRowPairs => (0..depth)
-            .step_by(4)
-            .flat_map(|k| {
-                filters.iter().map(move |filter| {
-                    let half = |k: usize| (256 * i32::from(filter[k + 1]) + i32::from(filter[k])) as u16;
-                    u32::from(half(k)) | u32::from(half(k + 2)) << 16
-                })
-            })
-            .collect(),
-        Layout::RowPairs => (0..depth)
-            .step_by(4)
-            .flat_map(|k| {
-                [k, k + 1].map(|k| {
-                    let bytes = [filters[0][k], filters[1][k], filters[0][k + 2], filters[1][k + 2]];
-                    u32::from_le_bytes(bytes.map(|weight| weight as u8))
-                })
-            })
-            .collect(),
-        Layout::DepthwiseQuads => (0..depth)
-            .step_by(2)
-            .flat_map(|k| {
-                filters.iter().map(move |filter| {
-                    let [first, second] = [k, k + 1].map(|k| u32::from(i16::from(filter[k]) as u16));
-                    first | second << 16
-                })
-            })
-            .collect(),
-        Layout::DepthwiseColumns => {
-            let pair = |filter: &[i8], at: [usize; 2]| {
-                let [first, second] = at.map(|k| u32::from(i16::from(filter[k]) as u16));
-                first | second << 16
-            };
-            let column = |filter: &[i8], k: usize| [pair(filter, [k, k + 3]), pair(filter, [k + 3, k + 6])];
-            filters.iter().flat_map(|filter| [0, 1, 2].map(|k| column(filter, k))).flatten().collect()
-        }
-    }
 }
 
 #[cfg(test)]
