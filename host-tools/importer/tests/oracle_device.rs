@@ -1,7 +1,8 @@
-//! Every integer case of the golden material on a Cortex-M4 under QEMU: import, compile, run there, compare bit for bit.
+//! The golden material on a Cortex-M4 under QEMU: import, compile, run there, compare.
 //!
-//! The cases are those without a tolerance. What the importer refuses and what the board has no room for is listed with the
-//! reason; whatever runs has to be equal to the golden outputs.
+//! Integer cases are those without a tolerance: what runs has to be equal to the golden outputs, bit for bit. Float models
+//! of PyTorch have to be within their tolerance and equal to the host bit for bit. What the importer refuses and what the
+//! board has no room for is listed with the reason.
 
 #[path = "support/case.rs"]
 mod case;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use case::Case;
+use case::{Case, Format};
 use nervelet_compiler::Target;
 use nervelet_qemu::{Board, qemu_version};
 
@@ -38,26 +39,40 @@ struct Row {
 
 #[test]
 fn every_integer_case_on_a_cortex_m4_equals_its_golden_outputs() {
-    every_case_equals_its_golden_outputs(Target::Any);
+    every_integer_case(Target::Any);
 }
 
 #[test]
 fn packed_for_it_as_well() {
-    every_case_equals_its_golden_outputs(Target::Dsp);
+    every_integer_case(Target::Dsp);
 }
 
-fn every_case_equals_its_golden_outputs(target: Target) {
+#[test]
+fn every_float_model_on_a_cortex_m4_is_within_its_tolerance() {
     let Some(root) = support::oracle() else { return };
+    let folder = root.join("C_pytorch_f32");
+    if folder.is_dir() {
+        run(&case::cases(&folder, Format::Onnx), Target::Any);
+    } else {
+        println!("skipped: no {}", folder.display());
+    }
+}
+
+fn every_integer_case(target: Target) {
+    let Some(root) = support::oracle() else { return };
+    let mut cases = case::cases(&root, Format::Tflite);
+    cases.retain(|case| case.meta.tolerance.atol.is_none());
+    run(&cases, target);
+}
+
+fn run(cases: &[Case], target: Target) {
     if let Err(error) = qemu_version() {
         println!("skipped: {error:#}");
         return;
     }
     let board = Board::from_name("qemu-m4").expect("the board is part of the sources");
-    let mut cases = case::cases(&root);
-    cases.retain(|case| case.meta.tolerance.atol.is_none());
-
     let mut totals = BTreeMap::<&str, [usize; 4]>::new();
-    let rows = rows(&board, &cases, target);
+    let rows = rows(&board, cases, target);
     for (case, Row { host, device, reason }) in cases.iter().zip(&rows) {
         let words = [format!("{host:?}"), format!("{device:?}")];
         println!("{:45}  {:40.40}  {:8}  {:8}  {reason}", case.name, case.meta.ops.join(" "), words[0], words[1]);
@@ -96,14 +111,19 @@ fn row(board: &Board, case: &Case, target: Target) -> Row {
         Err(error) => return Row { host: Outcome::Refused, device: Outcome::Refused, reason: format!("{error:#}") },
     };
     let inputs = case.inputs().expect("a case has its inputs");
-    let on_host = case.run_on_host(&compiled, &inputs).and_then(|outputs| case.compare(&outputs));
-    let host = if on_host.is_ok() { Outcome::Equal } else { Outcome::Failed };
-    let reasons = on_host.err().map(|error| format!("host: {error:#}; ")).unwrap_or_default();
+    let on_host = case.run_on_host(&compiled, &inputs);
+    let golden = on_host.as_ref().map_err(|error| format!("{error:#}"));
+    let golden = golden.and_then(|outputs| case.compare(outputs).map_err(|error| format!("{error:#}")));
+    let host = if golden.is_ok() { Outcome::Equal } else { Outcome::Failed };
+    let reasons = golden.err().map(|error| format!("host: {error}; ")).unwrap_or_default();
     let (device, reason) = match board.run(&compiled.bytes, &inputs) {
         Err(error) => {
             let error = format!("{error:#}");
             let large = ["model partition", "ArenaTooSmall"].iter().any(|words| error.contains(words));
             (if large { Outcome::TooLarge } else { Outcome::Failed }, error)
+        }
+        Ok(run) if on_host.is_ok_and(|outputs| outputs != run.outputs) => {
+            (Outcome::Failed, "the device and the host differ".into())
         }
         Ok(run) => match case.compare(&run.outputs) {
             Ok(_) => {

@@ -1,6 +1,6 @@
 //! A case of the golden material: a model with inputs, and the outputs that belong to them.
 //!
-//! It is a folder with `model.tflite`, `meta.json`, `inputs*.npy` and `outputs*.npy`. Tensors are handled as bytes, little endian,
+//! It is a model file, `.tflite` or `.onnx`, beside `meta.json`, `inputs*.npy` and `outputs*.npy`. Tensors are handled as bytes, little endian,
 //! as models store them and as boards exchange them.
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use ndarray_npy::{ReadableElement, read_npy};
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, Target, compile};
-use nervelet_importer::import_tflite;
+use nervelet_importer::{import_onnx, import_tflite};
 use serde::Deserialize;
 
 /// The bytes of each tensor of one run.
@@ -20,6 +20,7 @@ pub(crate) type Tensors = Vec<Vec<u8>>;
 /// What `meta.json` says.
 #[derive(Deserialize)]
 pub(crate) struct Meta {
+    #[serde(default)]
     pub(crate) ops: Vec<String>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -39,48 +40,65 @@ pub(crate) struct Tolerance {
     pub(crate) atol: Option<f32>,
 }
 
-/// A case folder.
+/// A case.
 pub(crate) struct Case {
     /// Its path below the folder of the golden material.
     pub(crate) name: String,
     folder: PathBuf,
+    model: PathBuf,
     pub(crate) meta: Meta,
 }
 
-/// Every case below a folder, in the order of their names.
-pub(crate) fn cases(root: &Path) -> Vec<Case> {
-    let mut folders = Vec::new();
-    collect(root, 3, &mut folders);
-    folders.sort();
-    assert!(!folders.is_empty(), "{} holds no folder with a model.tflite", root.display());
-    let read = |folder: &PathBuf| Case::read(root, folder).with_context(|| folder.display().to_string());
-    folders.iter().map(|folder| read(folder).expect("a case can be read")).collect()
+/// The format of a model file.
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    Tflite,
+    Onnx,
 }
 
-fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if folder.join("model.tflite").is_file() && folder.join("meta.json").is_file() {
-        found.push(folder.into());
-    } else if depth > 0 {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            collect(&entry.path(), depth - 1, found);
+/// Every case of a format below a folder, in the order of their names.
+pub(crate) fn cases(root: &Path, format: Format) -> Vec<Case> {
+    let mut models = Vec::new();
+    collect(root, 3, format, &mut models);
+    models.sort();
+    assert!(!models.is_empty(), "{} holds no folder with a model", root.display());
+    let read = |model: &PathBuf| Case::read(root, model).with_context(|| model.display().to_string());
+    models.iter().map(|model| read(model).expect("a case can be read")).collect()
+}
+
+fn collect(folder: &Path, depth: usize, format: Format, found: &mut Vec<PathBuf>) {
+    let complete = folder.join("meta.json").is_file();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_model = match format {
+            Format::Tflite => path.file_name().is_some_and(|name| name == "model.tflite"),
+            Format::Onnx => path.extension().is_some_and(|extension| extension == "onnx"),
+        };
+        if complete && is_model {
+            found.push(path);
+        } else if depth > 0 && path.is_dir() {
+            collect(&path, depth - 1, format, found);
         }
     }
 }
 
 impl Case {
-    fn read(root: &Path, folder: &Path) -> Result<Self> {
+    fn read(root: &Path, model: &Path) -> Result<Self> {
+        let folder = model.parent().context("a model has no folder")?;
         let meta = std::fs::read_to_string(folder.join("meta.json")).context("reading meta.json")?;
         let mut meta: Meta = serde_json::from_str(&meta).context("decoding meta.json")?;
         meta.ops.sort_unstable();
         meta.ops.dedup();
-        let name = folder.strip_prefix(root).unwrap_or(folder).display().to_string();
-        Ok(Self { name, folder: folder.into(), meta })
+        let place = if model.ends_with("model.tflite") { folder } else { model };
+        let name = place.strip_prefix(root).unwrap_or(place).display().to_string();
+        Ok(Self { name, folder: folder.into(), model: model.into(), meta })
     }
 
     /// Imports and compiles its model.
     pub(crate) fn compile(&self, target: Target) -> Result<Compiled> {
-        let bytes = std::fs::read(self.folder.join("model.tflite")).context("reading model.tflite")?;
-        let graph = import_tflite(&bytes).context("importing")?;
+        let bytes = std::fs::read(&self.model).context("reading the model")?;
+        let is_onnx = self.model.extension().is_some_and(|extension| extension == "onnx");
+        let graph = if is_onnx { import_onnx(&bytes) } else { import_tflite(&bytes) }.context("importing")?;
         compile(&graph, &CompileOptions { target, ..CompileOptions::default() }).context("compiling")
     }
 
