@@ -14,9 +14,11 @@ pub mod armv7em;
 mod code;
 pub mod packing;
 pub mod reference;
+pub mod rows;
 
 pub use code::Code;
 pub use packing::PackedLayer;
+pub use rows::RowQuads;
 
 /// The geometry asks for elements that the slices don't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +179,11 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         reference::depthwise_conv_2d_packed(window, channels, input, layer, output)
+    }
+
+    /// Products of rows of int8 weights with int16 inputs, see [`rows`].
+    fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
+        reference::row_product(rows, x, results)
     }
 
     /// The sum of two tensors of int8 codes.

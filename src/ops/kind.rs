@@ -231,4 +231,10 @@ kinds! {
     GruFloat32 = 103,
     /// LSTM of f32; its state starts anew with each run.
     LstmSequenceFloat32 = 104,
+    /// RNN of int16 with int8 weights.
+    RnnInt16 = 105,
+    /// GRU of int16 with int8 weights.
+    GruInt16 = 106,
+    /// LSTM of int16 with int8 weights and an int32 cell.
+    LstmInt16 = 107,
 }

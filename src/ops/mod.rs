@@ -30,6 +30,7 @@ pub mod pool_2d;
 pub mod quantize;
 pub mod rearrange;
 pub mod recurrent;
+pub mod recurrent_i16;
 pub mod reduce;
 mod regions;
 pub mod resize_bilinear;
@@ -143,6 +144,9 @@ operators![
     recurrent::GRU_FLOAT32,
     recurrent::LSTM_FLOAT32,
     recurrent::RNN_FLOAT32,
+    recurrent_i16::GRU,
+    recurrent_i16::LSTM,
+    recurrent_i16::RNN,
     reduce::ARG_MAX_FLOAT32,
     reduce::ARG_MAX_INT8,
     reduce::MAX_FLOAT32,

@@ -17,13 +17,13 @@ pub struct Regions<'r, 'm, const N: usize> {
 /// What a step may read while it writes its outputs.
 #[derive(Debug)]
 pub struct Rest<'r, 'm> {
-    /// Up to four pieces of the arena with the offset of their first byte.
-    pieces: heapless::Vec<(usize, &'r [u8]), 4>,
+    /// Up to five pieces of the arena with the offset of their first byte.
+    pieces: heapless::Vec<(usize, &'r [u8]), 5>,
     constants: &'m [u8],
 }
 
 impl<'r, 'm, const N: usize> Regions<'r, 'm, N> {
-    /// Cuts `spans` out of the arena; fails where they overlap or reach outside. At most three spans.
+    /// Cuts `spans` out of the arena; fails where they overlap or reach outside. At most four spans.
     pub fn carve(arena: &'r mut [u8], constants: &'m [u8], spans: [Span; N]) -> Result<Self, Error> {
         let bytes = arena.len();
         let mut writable: [&'r mut [u8]; N] = core::array::from_fn(|_| Default::default());

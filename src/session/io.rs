@@ -61,6 +61,17 @@ impl<'m> Session<'m, '_> {
                     *code = quantize(value, tensor.scale, tensor.zero_point);
                 }
             }
+            DataType::Int16 => {
+                for (code, value) in self.input_mut::<i16>(index)?.iter_mut().zip(normalized) {
+                    *code = quantize(value, tensor.scale, tensor.zero_point);
+                }
+            }
+            DataType::Int32 => {
+                for (code, value) in self.input_mut::<i32>(index)?.iter_mut().zip(normalized) {
+                    // `as` saturates.
+                    *code = libm::roundf(value / tensor.scale) as i32;
+                }
+            }
             DataType::Float32 => {
                 for (target, value) in self.input_mut::<f32>(index)?.iter_mut().zip(normalized) {
                     *target = value;
@@ -80,12 +91,17 @@ impl<'m> Session<'m, '_> {
     /// The real values of an output after a run.
     pub fn output_values(&self, index: usize) -> Result<impl Iterator<Item = f32> + '_, Error> {
         let tensor = self.port(self.model.outputs().nth(index), index)?;
-        let (codes, values): (&[i8], &[f32]) = match tensor.data_type {
-            DataType::Int8 => (self.read(&tensor)?, &[]),
-            _ => (&[], self.read(&tensor)?),
-        };
-        let real = codes.iter().map(move |code| dequantize(*code, tensor.scale, tensor.zero_point));
-        Ok(real.chain(values.iter().copied()))
+        let (mut codes, mut wide, mut sums, mut values): (&[i8], &[i16], &[i32], &[f32]) = (&[], &[], &[], &[]);
+        match tensor.data_type {
+            DataType::Int8 => codes = self.read(&tensor)?,
+            DataType::Int16 => wide = self.read(&tensor)?,
+            DataType::Int32 if tensor.scale > 0.0 => sums = self.read(&tensor)?,
+            _ => values = self.read(&tensor)?,
+        }
+        let codes = codes.iter().map(move |code| dequantize(*code, tensor.scale, tensor.zero_point));
+        let wide = wide.iter().map(move |code| dequantize(*code, tensor.scale, tensor.zero_point));
+        let sums = sums.iter().map(move |code| tensor.scale * *code as f32);
+        Ok(codes.chain(wide).chain(sums).chain(values.iter().copied()))
     }
 
     /// The class with the highest score in the first output; the first of equals.

@@ -20,6 +20,7 @@
 mod arena;
 mod error;
 mod io;
+mod state;
 
 pub use arena::Arena;
 pub use error::Error;
@@ -71,15 +72,6 @@ impl<'m, 'a> Session<'m, 'a> {
     /// The model.
     pub fn model(&self) -> &Model<'m> {
         &self.model
-    }
-
-    /// Forgets what earlier runs left: recurrent state returns to its start.
-    pub fn reset(&mut self) {
-        for state in self.model.file().states.iter() {
-            if let Some(bytes) = self.arena.get_mut(state.span.offset as usize..state.span.end()) {
-                bytes.fill(state.reset);
-            }
-        }
     }
 
     /// Runs the whole model on the inputs. Inputs have to be set again before the next run.

@@ -467,7 +467,7 @@ pub enum Op {
     },
     /// Inputs: x `[.., time, depth]`, input weights `[gates * units][depth]`, recurrent weights `[gates * units][units]`,
     /// one bias for each row of either, and the initial states, `units` values each; without them, zero. Outputs: the
-    /// states of all steps `[.., time, units]`, then the last state and the last cell of an LSTM. Float only.
+    /// states of all steps `[.., time, units]`, then the last state and the last cell of an LSTM.
     Recurrent {
         /// The cell.
         cell: Cell,
@@ -493,6 +493,8 @@ pub enum Op {
     },
     /// Inputs: x. The same elements in another shape, which the output tensor has.
     Reshape,
+    /// Inputs: x. The same elements in a tensor of their own, such as a state.
+    Copy,
     /// Inputs: x. Along the last axis.
     Softmax {
         /// Factor on the logits.
@@ -555,6 +557,7 @@ impl Op {
             Op::Concatenation { .. } => "concatenation",
             Op::Pad { .. } | Op::PadWith { .. } => "pad",
             Op::Reshape => "reshape",
+            Op::Copy => "copy",
             Op::Softmax { .. } => "softmax",
             Op::Logistic => "logistic",
             Op::Tanh => "tanh",
@@ -622,6 +625,35 @@ impl Graph {
     pub fn add_tensor(&mut self, tensor: Tensor) -> TensorId {
         self.tensors.push(tensor);
         TensorId(self.tensors.len() - 1)
+    }
+
+    /// Lets every recurrent layer that runs forwards from zeros keep its states from one run to the next, until the session
+    /// is reset: a model of one step of time then takes a stream step by step. Returns the number of layers.
+    pub fn keep_states(&mut self) -> usize {
+        let mut count = 0;
+        let nodes = std::mem::take(&mut self.nodes);
+        for mut node in nodes {
+            let Op::Recurrent { cell, reverse: false } = node.op else {
+                self.nodes.push(node);
+                continue;
+            };
+            if node.inputs.len() != 5 || node.outputs.len() != 1 + cell.states() {
+                self.nodes.push(node);
+                continue;
+            }
+            let mut copies = Vec::new();
+            for last in &node.outputs[1..] {
+                let name = format!("{}.kept", self.tensor(*last).name);
+                let kept = self.add_tensor(Tensor { name: name.clone(), ..self.tensor(*last).clone() });
+                self.states.push(kept);
+                node.inputs.push(kept);
+                copies.push(Node { name, op: Op::Copy, inputs: vec![*last], outputs: vec![kept] });
+            }
+            self.nodes.push(node);
+            self.nodes.extend(copies);
+            count += 1;
+        }
+        count
     }
 
     /// The nodes that read a tensor, by index.

@@ -17,10 +17,20 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),
         OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.depth.into(),
+        OpKind::RnnInt16 | OpKind::RnnFloat32 => return recurrent(model, step, 1),
+        OpKind::GruInt16 | OpKind::GruFloat32 => return recurrent(model, step, 3),
+        OpKind::LstmInt16 | OpKind::LstmSequenceFloat32 => return recurrent(model, step, 4),
         OpKind::FullyConnectedFloat32 => decode::<fully_connected::Parameters<FloatLayer>>(step)?.depth.into(),
         _ => 0,
     };
     Some(output.elements() as u64 * filter)
+}
+
+/// The weights of all gates, on the input and on the state, over all steps of time.
+fn recurrent(model: &Model<'_>, step: &Step<'_>, gates: u64) -> Option<u64> {
+    let (x, output) = (model.tensor(step.inputs().next()?)?, model.tensor(step.outputs().next()?)?);
+    let [depth, units] = [x, output].map(|tensor| u64::from(tensor.shape().last().copied().unwrap_or(0)));
+    Some(output.elements() as u64 * gates * (depth + units))
 }
 
 fn taps(window: &WindowParameters) -> u64 {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use case::{Case, Format};
+use case::Case;
 use nervelet_compiler::Target;
 use nervelet_qemu::{Board, qemu_version};
 
@@ -52,7 +52,7 @@ fn every_float_model_on_a_cortex_m4_is_within_its_tolerance() {
     let Some(root) = support::oracle() else { return };
     let folder = root.join("C_pytorch_f32");
     if folder.is_dir() {
-        run(&case::cases(&folder, Format::Onnx), Target::Any);
+        run(&case::cases(&folder, "onnx"), Target::Any);
     } else {
         println!("skipped: no {}", folder.display());
     }
@@ -60,7 +60,7 @@ fn every_float_model_on_a_cortex_m4_is_within_its_tolerance() {
 
 fn every_integer_case(target: Target) {
     let Some(root) = support::oracle() else { return };
-    let mut cases = case::cases(&root, Format::Tflite);
+    let mut cases = case::cases(&root, "tflite");
     cases.retain(|case| case.meta.tolerance.atol.is_none());
     run(&cases, target);
 }

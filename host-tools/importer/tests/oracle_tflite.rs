@@ -17,7 +17,7 @@ const NOT_TAKEN: [&str; 1] = ["WHILE"];
 #[test]
 fn every_case_equals_its_golden_outputs() {
     let Some(root) = support::oracle() else { return };
-    let cases = case::cases(&root, case::Format::Tflite);
+    let cases = case::cases(&root, "tflite");
     let mut failures = 0;
     for case in &cases {
         let (word, reason) = match verdict(case) {

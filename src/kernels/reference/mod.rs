@@ -11,7 +11,9 @@ mod normalize;
 mod packed;
 mod pooling;
 mod recurrent;
+mod recurrent_i16;
 mod resize;
+mod rows;
 mod softmax;
 mod transposed;
 mod wide;
@@ -34,7 +36,11 @@ pub use pooling::{
     Rows, average_pool_2d, average_pool_2d_f32, fold_rows, max_pool_2d, max_pool_2d_f32, mean, mean_f32, sum_f32,
 };
 pub use recurrent::{RecurrentWeights, Sequence, gru_f32, lstm_sequence_f32, rnn_f32};
+pub use recurrent_i16::{
+    CELL_FRACTION, FRACTION, RELU_FRACTION, RowProduct, RowWeights, WideSequence, gru_i16, lstm_i16, rnn_i16,
+};
 pub use resize::{Extents, Sampling, resize_bilinear, resize_bilinear_f32};
+pub use rows::row_product;
 pub use softmax::{SoftmaxParameters, softmax};
 pub use transposed::{transpose_conv_2d, transpose_conv_2d_f32, transpose_conv_2d_i16};
 pub use wide::{conv_2d_i16, depthwise_conv_2d_i16, fully_connected_i16};

@@ -120,7 +120,11 @@ impl Lowering<'_> {
     }
 
     pub(super) fn layer_norm(&mut self, node: &Node, epsilon: f32) -> Result<()> {
-        ensure!(self.data_type(node, 3)? == DataType::Float32, "has no int8 kernel: leave this model in float32");
+        let is_float = self.input(node, 0)?.data_type == DataType::Float32;
+        ensure!(
+            is_float && self.data_type(node, 3)? == DataType::Float32,
+            "has no int8 kernel: leave this model in float32"
+        );
         let parameters =
             normalize::LayerNormParameters { gamma: self.floats(node, 1)?, beta: self.floats(node, 2)?, epsilon };
         self.step(node, OpKind::LayerNormFloat32, 1, &parameters)

@@ -8,6 +8,7 @@ mod functions;
 mod layers;
 mod movement;
 mod recurrent;
+mod recurrent_i16;
 mod reductions;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -106,6 +107,7 @@ impl Lowering<'_> {
             Op::Pad { amounts } => self.pad(node, amounts, None),
             Op::PadWith { amounts, value } => self.pad(node, amounts, Some(value)),
             Op::Reshape => self.alias(node),
+            Op::Copy => self.step(node, OpKind::Copy, 1, &()),
             Op::Softmax { beta } => self.softmax(node, *beta),
             Op::Logistic => self.logistic(node),
             Op::Tanh => self.tanh(node),

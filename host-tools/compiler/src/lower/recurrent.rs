@@ -30,12 +30,15 @@ impl Lowering<'_> {
         }
     }
 
-    /// A recurrent layer of f32 that starts anew with each run.
+    /// A recurrent layer that starts from the initial states that it is given, or from zeros.
     pub(super) fn recurrent(&mut self, node: &Node, cell: Cell, reverse: bool) -> Result<()> {
         let states = cell.states();
         let given = node.inputs.len();
         ensure!([5, 5 + states].contains(&given), "takes 5 inputs, or {} with initial states", 5 + states);
         ensure!(node.outputs.len() == 1 + states, "gives {} outputs", 1 + states);
+        if self.input(node, 0)?.data_type == DataType::Int16 {
+            return self.int16_recurrent(node, cell, reverse);
+        }
         ensure!(self.data_type(node, given)? == DataType::Float32, "has no int8 kernel: leave this model in float32");
         let layer = recurrent::Layer {
             input_weights: self.floats(node, 1)?,

@@ -1,6 +1,7 @@
 //! Lays weights out for the kernels of a target: [`nervelet::kernels::packing`] says where each number lies.
 
 mod armv7em;
+pub(crate) mod rows;
 mod scratch;
 
 use std::str::FromStr;

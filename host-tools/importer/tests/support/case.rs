@@ -49,35 +49,25 @@ pub(crate) struct Case {
     pub(crate) meta: Meta,
 }
 
-/// The format of a model file.
-#[derive(Clone, Copy)]
-pub(crate) enum Format {
-    Tflite,
-    Onnx,
-}
-
-/// Every case of a format below a folder, in the order of their names.
-pub(crate) fn cases(root: &Path, format: Format) -> Vec<Case> {
+/// Every case below a folder whose model file has an extension, in the order of their names.
+pub(crate) fn cases(root: &Path, extension: &str) -> Vec<Case> {
     let mut models = Vec::new();
-    collect(root, 3, format, &mut models);
+    collect(root, 3, extension, &mut models);
     models.sort();
     assert!(!models.is_empty(), "{} holds no folder with a model", root.display());
     let read = |model: &PathBuf| Case::read(root, model).with_context(|| model.display().to_string());
     models.iter().map(|model| read(model).expect("a case can be read")).collect()
 }
 
-fn collect(folder: &Path, depth: usize, format: Format, found: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, depth: usize, extension: &str, found: &mut Vec<PathBuf>) {
     let complete = folder.join("meta.json").is_file();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let is_model = match format {
-            Format::Tflite => path.file_name().is_some_and(|name| name == "model.tflite"),
-            Format::Onnx => path.extension().is_some_and(|extension| extension == "onnx"),
-        };
+        let is_model = path.extension().is_some_and(|found| found == extension);
         if complete && is_model {
             found.push(path);
         } else if depth > 0 && path.is_dir() {
-            collect(&path, depth - 1, format, found);
+            collect(&path, depth - 1, extension, found);
         }
     }
 }

@@ -1,0 +1,203 @@
+//! Integer sequence models: how far they are from the float models they came from, and that they are the same on devices.
+
+#[path = "support/layers.rs"]
+mod layers;
+#[path = "support/quality.rs"]
+mod quality;
+mod support;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use ndarray::{ArrayD, Axis};
+use ndarray_npy::read_npy;
+use nervelet::ops::DataType;
+use nervelet::{Model, Session};
+use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
+use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized};
+use nervelet_importer::import_onnx;
+use nervelet_qemu::{Board, qemu_version};
+
+use layers::{CELLS, Layers};
+use quality::{Sample, decibels, measure, run};
+
+/// The runs of a case of the golden material.
+fn samples(folder: &Path, inputs: usize) -> Result<Vec<Sample>> {
+    let files = (0..inputs).map(|index| match index {
+        0 => folder.join("inputs.npy"),
+        index => folder.join(format!("inputs_{index}.npy")),
+    });
+    let arrays: Vec<ArrayD<f32>> =
+        files.map(|file| read_npy(&file).with_context(|| file.display().to_string())).collect::<Result<_>>()?;
+    let cases = arrays.first().context("no inputs")?.len_of(Axis(0));
+    let case = |array: &ArrayD<f32>, case: usize| array.index_axis(Axis(0), case).iter().copied().collect();
+    Ok((0..cases).map(|number| arrays.iter().map(|array| case(array, number)).collect()).collect())
+}
+
+#[test]
+fn recurrent_models_of_pytorch_keep_their_quality() {
+    let Some(root) = support::oracle() else { return };
+    for name in ["rnn_10_20_2", "gru_10_20_2", "gru_bidir_8_12", "gru_classifier_6_24_5", "lstm_10_20_2"] {
+        for file in ["model.onnx", "model_ts.onnx"] {
+            let folder = root.join("C_pytorch_f32").join(name);
+            let Ok(bytes) = std::fs::read(folder.join(file)) else {
+                println!("skipped: no {}/{file}", folder.display());
+                continue;
+            };
+            let check = || -> Result<()> {
+                let graph = import_onnx(&bytes)?;
+                if !graph.nodes.iter().any(|node| matches!(node.op, Op::Recurrent { .. })) {
+                    println!("{name}/{file}: the exporter unrolled the layer");
+                    return Ok(());
+                }
+                let samples = samples(&folder, graph.inputs.len())?;
+                let (integer, quality) = measure(&graph, &samples, &samples)?;
+                let kinds: Vec<_> = integer.inputs.iter().map(|id| integer.tensor(*id).data_type).collect();
+                ensure!(kinds == [DataType::Int16], "inputs are {kinds:?}");
+                for (output, quality) in quality.iter().enumerate() {
+                    println!("{name}/{file}, output {output}: {quality:.1?} dB");
+                    ensure!(quality.arithmetic >= 65.0, "the arithmetic of output {output} has {quality:.1?} dB");
+                    ensure!(quality.total >= quality.floor - 0.5, "output {output} is below its floor: {quality:.1?}");
+                }
+                Ok(())
+            };
+            check().with_context(|| format!("{name}/{file}")).unwrap();
+        }
+    }
+}
+
+/// Two layers, the first in both directions, over some sequences.
+fn network(seed: u64, cell: Cell, [time, depth, units]: [usize; 3], count: usize) -> (Graph, Vec<Sample>) {
+    let (mut layers, x) = Layers::new(seed, time, depth);
+    let below = layers.bidirectional(x, cell, units);
+    let outputs = layers.recurrent(below, cell, units, false);
+    layers.graph.outputs = outputs;
+    let samples = (0..count).map(|_| vec![layers.normal(time * depth)]).collect();
+    (layers.graph, samples)
+}
+
+#[test]
+fn random_networks_keep_their_quality() {
+    for cell in CELLS {
+        for (seed, extents) in [(1, [40, 10, 20]), (2, [25, 7, 33]), (3, [30, 1, 48])] {
+            let (graph, samples) = network(seed, cell, extents, 12);
+            let (calibration, tests) = samples.split_at(6);
+            let (_, quality) = measure(&graph, calibration, tests).unwrap();
+            for (output, quality) in quality.iter().enumerate() {
+                println!("{cell:?} {extents:?}, output {output}: {quality:.1?} dB");
+                assert!(quality.arithmetic >= 65.0, "{cell:?} {extents:?}, output {output}: {quality:.1?}");
+                assert!(quality.total >= quality.floor - 0.5, "{cell:?} {extents:?}, output {output}: {quality:.1?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_do_not_accumulate_over_two_thousand_steps() {
+    const STEPS: usize = 2_000;
+    for cell in [Cell::Gru { reset_after: true }, Cell::Lstm, Cell::Rnn { activation: Activation::None }] {
+        let (mut layers, x) = Layers::new(11, STEPS, 8);
+        let outputs = layers.recurrent(x, cell, 24, false);
+        layers.graph.outputs = outputs[..1].to_vec();
+        let samples = [vec![layers.normal(STEPS * 8)]];
+        let (integer, _) = measure(&layers.graph, &samples, &samples).unwrap();
+        let exact = quality::exact(&layers.graph, &integer);
+        let (exact, integer) = (run(&exact, &samples).unwrap(), run(&integer, &samples).unwrap());
+        let parts = exact[0].chunks(STEPS / 4 * 24).zip(integer[0].chunks(STEPS / 4 * 24));
+        let quality: Vec<f64> = parts.map(|(exact, integer)| decibels(exact, integer)).collect();
+        println!("{cell:?}: {quality:.1?} dB over each 500 steps");
+        assert!(quality.iter().all(|quality| *quality >= 65.0), "{quality:?}");
+        assert!(quality[3] >= quality[0] - 3.0, "the error grows: {quality:?}");
+    }
+}
+
+/// The bytes of the outputs after some runs, one behind the other.
+fn outputs(session: &mut Session<'_, '_>, samples: &[Vec<f32>]) -> Vec<Vec<u8>> {
+    let one = |values: &Vec<f32>| {
+        session.set_input(0, values).unwrap();
+        session.invoke().unwrap();
+        session.output_bytes(0).unwrap().to_vec()
+    };
+    samples.iter().map(one).collect()
+}
+
+#[test]
+fn a_stream_step_by_step_equals_the_whole_sequence() {
+    let (time, depth) = (12, 5);
+    for cell in CELLS {
+        let build = |time: usize| {
+            let (mut layers, x) = Layers::new(5, time, depth);
+            let below = layers.recurrent(x, cell, 9, false)[0];
+            let outputs = layers.recurrent(below, cell, 6, false);
+            layers.graph.outputs = outputs[..1].to_vec();
+            layers
+        };
+        let (mut whole, mut stream) = (build(time), build(1).graph);
+        let values = whole.normal(time * depth);
+        let steps: Vec<Vec<f32>> = values.chunks(depth).map(<[f32]>::to_vec).collect();
+        assert_eq!(stream.keep_states(), 2);
+        let float = compile(&whole.graph, &CompileOptions::default()).unwrap();
+        let float_stream = compile(&stream, &CompileOptions::default()).unwrap();
+        // Both are quantized over the same stream: the one as a whole, the other step by step.
+        let integer = compile_quantized(&whole.graph, &CompileOptions::default(), [vec![&values[..]]]).unwrap();
+        let samples = steps.iter().map(|step| vec![&step[..]]);
+        let integer_stream = compile_quantized(&stream, &CompileOptions::default(), samples).unwrap();
+        for (whole, stream) in [(float, float_stream), (integer, integer_stream)] {
+            let (model, step_model) =
+                (Model::from_bytes(&whole.bytes).unwrap(), Model::from_bytes(&stream.bytes).unwrap());
+            let mut arena = AlignedBytes::zeroed(whole.arena_bytes);
+            let mut session = Session::new(&model, &mut arena).unwrap();
+            assert_eq!(session.state_bytes(), 0);
+            let expected = outputs(&mut session, std::slice::from_ref(&values)).concat();
+
+            let mut arena = AlignedBytes::from(&vec![0xA5; stream.arena_bytes][..]);
+            let mut session = Session::new(&step_model, &mut arena).unwrap();
+            assert_eq!(outputs(&mut session, &steps).concat(), expected, "{cell:?}");
+            assert_ne!(outputs(&mut session, &steps).concat(), expected, "{cell:?} forgot without a reset");
+            session.reset();
+            outputs(&mut session, &steps[..4]);
+            let mut saved = vec![0; session.state_bytes()];
+            assert_eq!(
+                session.save_state(&mut saved[1..]).unwrap_err(),
+                nervelet::session::Error::Length { need: saved.len(), have: saved.len() - 1 }
+            );
+            session.save_state(&mut saved).unwrap();
+            let continued = outputs(&mut session, &steps[4..]);
+            assert_eq!(continued.concat(), expected[expected.len() / time * 4..]);
+            session.restore_state(&saved).unwrap();
+            assert_eq!(outputs(&mut session, &steps[4..]), continued, "{cell:?}");
+        }
+    }
+}
+
+#[test]
+fn integer_layers_are_the_same_on_a_cortex_m4() {
+    if let Err(error) = qemu_version() {
+        println!("skipped: {error:#}");
+        return;
+    }
+    let board = Board::from_name("qemu-m4").unwrap();
+    for (seed, cell) in CELLS.into_iter().enumerate() {
+        let extents = [[9, 10, 20], [4, 13, 7], [3, 1, 1], [5, 40, 64], [6, 3, 30]][seed];
+        let (graph, samples) = network(seed as u64, cell, extents, 6);
+        let (integer, _) = measure(&graph, &samples, &samples).unwrap();
+        let compiled = compile(&integer, &CompileOptions::default()).unwrap();
+        let model = Model::from_bytes(&compiled.bytes).unwrap();
+        let mut arena = AlignedBytes::from(&vec![0x5A; compiled.arena_bytes][..]);
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let (mut inputs, mut expected) = (Vec::new(), Vec::new());
+        for (number, sample) in samples.iter().enumerate() {
+            session.set_input(0, &sample[0]).unwrap();
+            if number > 3 {
+                // The extremes, where sums are largest.
+                let codes = session.input_mut::<i16>(0).unwrap();
+                codes.iter_mut().for_each(|code| *code = if *code > 0 { 32_767 } else { -32_768 });
+            }
+            inputs.push(vec![session.input_bytes_mut(0).unwrap().to_vec()]);
+            session.invoke().unwrap();
+            let ports = 0..graph.outputs.len();
+            expected.push(ports.map(|index| session.output_bytes(index).unwrap().to_vec()).collect::<Vec<_>>());
+        }
+        assert_eq!(board.run(&compiled.bytes, &inputs).unwrap().outputs, expected, "{cell:?} {extents:?}");
+    }
+}

@@ -1,0 +1,47 @@
+//! Products of rows of int8 weights with int16 inputs.
+
+use super::super::rows::{RowQuads, unpack};
+use super::super::{OutOfBounds, Result};
+use crate::fixed::round_shift_wide;
+
+/// The results of all rows, four for each group, over `depth` inputs.
+pub fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
+    if x.len() != rows.depth || results.len() != (rows.words.len() / rows.depth.saturating_add(8)).wrapping_mul(4) {
+        return Err(OutOfBounds);
+    }
+    for ((weights, finish), results) in rows.groups().zip(results.chunks_exact_mut(4)) {
+        let mut sums = [0_i32; 4];
+        for (unit, x) in weights.as_chunks::<4>().0.iter().zip(x.as_chunks::<4>().0) {
+            for (sum, weights) in sums.iter_mut().zip(unpack(unit)) {
+                for (weight, x) in weights.iter().zip(x) {
+                    *sum = sum.wrapping_add(weight.wrapping_mul((*x).into()));
+                }
+            }
+        }
+        for ((sum, result), [bias, mantissa]) in sums.iter().zip(results).zip(finish.as_chunks::<2>().0) {
+            let sum = i64::from(sum.wrapping_add(*bias as i32));
+            *result = round_shift_wide(sum.wrapping_mul((*mantissa as i32).into()), rows.shift) as i32;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::rows::pack;
+    use super::*;
+
+    #[test]
+    fn four_rows_of_four_inputs() {
+        let rows = [[1, 2, 3, 4], [-1, 0, 0, 0], [0, 127, 0, 0], [0, 0, -127, 127]];
+        let factors = [8, 1 << 31 >> 1, 0, 1 << 30, 1, 1 << 30, 0, 1 << 30];
+        let words = [pack(rows).as_slice(), factors.as_slice()].concat();
+        let rows = RowQuads { words: &words, depth: 4, shift: 31 };
+        let mut results = [0; 4];
+        row_product(&rows, &[10, 20, 30, -32_768], &mut results).unwrap();
+        // Halves: (8 + 140 - 131072) / 2, -10 / 2, 2541 / 2, (-3810 - 4161536) / 2.
+        assert_eq!(results, [-65_462, -5, 1271, -2_082_673]);
+        assert_eq!(row_product(&rows, &[0; 3], &mut results), Err(OutOfBounds));
+        assert_eq!(row_product(&rows, &[0; 4], &mut results[..3]), Err(OutOfBounds));
+    }
+}

@@ -1,0 +1,222 @@
+//! Recurrent layers of int16 with int8 weights over a sequence `[.., time, depth]`: RNN, GRU and LSTM, forwards or
+//! backwards in time, in integers throughout.
+//!
+//! Inputs: the sequence and, optionally, the initial states, which are zero otherwise. Outputs: the states of all steps
+//! `[.., time, units]`, then the last state and, for an LSTM, the last cell, `units` values each. Sequences and states are
+//! int16 with zero point 0, cells int32. A state lives from one run to the next where the initial state is a tensor that
+//! the model file lists among its states, and a copy of the last state into it follows. The arithmetic is that of
+//! [`gru_i16`](crate::kernels::reference::gru_i16) and its neighbours.
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::{Rest, elements};
+use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, Span, StepView, Tensor};
+use crate::kernels::reference::{self, RowWeights, WideSequence};
+use crate::kernels::{Active, Core, RowQuads};
+
+/// RNN, `h' = f(W x + b + R h + c)`.
+pub static RNN: Operator = Operator { kind: OpKind::RnnInt16, verify: verify_rnn, run: run_rnn };
+/// GRU (Cho et al., 2014; Keras' and cuDNN's variant with the reset after the product as well).
+pub static GRU: Operator = Operator { kind: OpKind::GruInt16, verify: verify_gru, run: run_gru };
+/// LSTM (Hochreiter and Schmidhuber, 1997) with a forget gate.
+pub static LSTM: Operator = Operator { kind: OpKind::LstmInt16, verify: verify_lstm, run: run_lstm };
+
+/// Rows of int8 weights with the factors of their sums; see [`kernels::rows`](crate::kernels::rows).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rows {
+    /// The groups of four rows.
+    pub words: Span,
+    /// The shift of their results.
+    pub shift: u8,
+}
+
+/// Weights and direction of a layer; the rows of its gates follow each other. Parameters of an LSTM, whose gates are in
+/// the order input, forget, cell, output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Layer {
+    /// Rows on the input, with their biases.
+    pub input: Rows,
+    /// Rows on the state.
+    pub recurrent: Rows,
+    /// Whether the last step of time comes first.
+    pub reverse: bool,
+}
+
+/// Parameters of an RNN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RnnParameters {
+    /// Weights and direction.
+    pub layer: Layer,
+    /// `max(x, 0)` instead of tanh.
+    pub relu: bool,
+}
+
+/// Parameters of a GRU, whose gates are in the order reset, update, new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct GruParameters {
+    /// Weights and direction.
+    pub layer: Layer,
+    /// The rows of the new gate on the state where the reset gate acts on the state; they are among the recurrent ones
+    /// where it acts on the product (PyTorch).
+    pub new: Option<Rows>,
+}
+
+impl Rows {
+    /// The rows over a number of inputs.
+    pub(super) fn over<'m>(&self, view: &StepView<'m>, depth: usize) -> Result<RowQuads<'m>, Error> {
+        let depth = depth.checked_next_multiple_of(4).ok_or(Error::Shape)?;
+        Ok(RowQuads { words: view.constant_of(self.words)?, depth, shift: self.shift.into() })
+    }
+
+    /// The same, checked: as many rows as asked for, and no sum that could overflow.
+    pub(super) fn verify<'m>(&self, view: &StepView<'m>, rows: usize, depth: usize) -> Result<RowQuads<'m>, Error> {
+        let quads = self.over(view, depth)?;
+        view.constant::<u32>(self.words, RowQuads::words_for(rows, quads.depth))?;
+        if quads.is_sound() { Ok(quads) } else { Err(Error::Quantization) }
+    }
+}
+
+/// The extent of the last axis.
+fn last(tensor: &Tensor) -> usize {
+    tensor.shape().last().map_or(0, |extent| *extent as usize)
+}
+
+impl Layer {
+    /// Checks the operands of a layer with some states and the weights of its gates.
+    fn verify(&self, view: &StepView<'_>, gates: [usize; 2], states: usize, new: Option<Rows>) -> Result<(), Error> {
+        let inputs = if view.step.inputs().count() == 1 { 1 } else { states.saturating_add(1) };
+        view.expect_operands(inputs, states.saturating_add(1))?;
+        let (x, output) = (view.input(0)?, view.output(0)?);
+        let (depth, units) = (last(&x), last(&output));
+        if depth == 0 || units == 0 || !x.elements().is_multiple_of(depth) {
+            return Err(Error::Shape);
+        }
+        if output.elements() != (x.elements() / depth).saturating_mul(units) {
+            return Err(Error::Shape);
+        }
+        let expect = |tensor: &Tensor, data_type| {
+            tensor.expect(data_type)?;
+            if tensor.zero_point == 0 { Ok(()) } else { Err(Error::Quantization) }
+        };
+        expect(&x, DataType::Int16)?;
+        expect(&output, DataType::Int16)?;
+        for (position, data_type) in (1..=states).zip([DataType::Int16, DataType::Int32]) {
+            let initial = if inputs == 1 { None } else { Some(view.input(position)?) };
+            for state in initial.iter().chain([&view.output(position)?]) {
+                expect(state, data_type)?;
+                if state.elements() != units {
+                    return Err(Error::Shape);
+                }
+            }
+        }
+        let [of_input, of_state] = gates.map(|gates| gates.saturating_mul(units));
+        let weights = RowWeights {
+            input: self.input.verify(view, of_input, depth)?,
+            recurrent: self.recurrent.verify(view, of_state, units)?,
+            new: new.map(|rows| rows.verify(view, units, units)).transpose()?,
+        };
+        let scratch = view.step.scratch;
+        let (need, have) = (weights.scratch_words().saturating_mul(size_of::<i32>()), scratch.length as usize);
+        if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
+            return Err(Error::Misaligned);
+        }
+        if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
+    }
+
+    fn weights<'m>(&self, view: &StepView<'m>, new: Option<Rows>) -> Result<RowWeights<'m>, Error> {
+        let (depth, units) = (last(&view.input(0)?), last(&view.output(0)?));
+        Ok(RowWeights {
+            input: self.input.over(view, depth)?,
+            recurrent: self.recurrent.over(view, units)?,
+            new: new.map(|rows| rows.over(view, units)).transpose()?,
+        })
+    }
+
+    /// The sequence of a step over its regions, with the initial state in place.
+    fn sequence<'r, 'm: 'r>(
+        &self,
+        view: &StepView<'_>,
+        rest: &Rest<'r, 'm>,
+        [output, hidden, scratch]: [&'r mut [u8]; 3],
+    ) -> Result<WideSequence<'r>, Error> {
+        let x = view.input(0)?;
+        let hidden = elements(hidden)?;
+        start::<i16>(view, rest, 1, hidden)?;
+        let (depth, x) = (last(&x), rest.read(&x)?);
+        let (output, scratch) = (elements(output)?, elements(scratch)?);
+        Ok(WideSequence { x, depth, output, hidden, reverse: self.reverse, scratch })
+    }
+}
+
+/// Fills a state with what an input holds, or with zeros where there is none.
+fn start<T: Element + Default>(
+    view: &StepView<'_>,
+    rest: &Rest<'_, '_>,
+    position: usize,
+    state: &mut [T],
+) -> Result<(), Error> {
+    match view.input(position) {
+        Ok(initial) => {
+            let initial = rest.read::<T>(&initial)?;
+            if initial.len() != state.len() {
+                return Err(Error::Shape);
+            }
+            state.copy_from_slice(initial);
+        }
+        Err(_) => state.fill(T::default()),
+    }
+    Ok(())
+}
+
+fn verify_rnn(view: &StepView<'_>) -> Result<(), Error> {
+    view.parameters::<RnnParameters>()?.layer.verify(view, [1, 1], 1, None)
+}
+
+fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let RnnParameters { layer, relu } = view.parameters()?;
+    let Regions { writable, rest } = carve(call)?;
+    let sequence = layer.sequence(&view, &rest, writable)?;
+    Ok(reference::rnn_i16(&layer.weights(&view, None)?, relu, sequence, Active::row_product)?)
+}
+
+fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
+    let GruParameters { layer, new } = view.parameters()?;
+    layer.verify(view, [3, if new.is_some() { 2 } else { 3 }], 1, new)
+}
+
+fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let GruParameters { layer, new } = view.parameters()?;
+    let Regions { writable, rest } = carve(call)?;
+    let sequence = layer.sequence(&view, &rest, writable)?;
+    Ok(reference::gru_i16(&layer.weights(&view, new)?, sequence, Active::row_product)?)
+}
+
+fn verify_lstm(view: &StepView<'_>) -> Result<(), Error> {
+    view.parameters::<Layer>()?.verify(view, [4, 4], 2, None)
+}
+
+fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let layer: Layer = view.parameters()?;
+    let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(|tensor| tensor.span());
+    let spans = [output, hidden, view.step.scratch, cell];
+    let Regions { writable: [output, hidden, scratch, cell], rest } =
+        Regions::carve(call.arena, view.constants, spans)?;
+    let cell = elements(cell)?;
+    start::<i32>(&view, &rest, 2, cell)?;
+    let sequence = layer.sequence(&view, &rest, [output, hidden, scratch])?;
+    Ok(reference::lstm_i16(&layer.weights(&view, None)?, cell, sequence, Active::row_product)?)
+}
+
+/// The sequence, the state and the scratch memory.
+fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, Error> {
+    let view = call.view;
+    let spans = [view.output(0)?.span(), view.output(1)?.span(), view.step.scratch];
+    Regions::carve(call.arena, view.constants, spans)
+}
