@@ -50,8 +50,8 @@ pub struct Arguments {
     /// Adam instead of SGD.
     #[arg(long)]
     adam: bool,
-    /// Pull towards the head before learning.
-    #[arg(long, default_value_t = 0.0)]
+    /// Pull towards the head before learning: keeps what it knew of classes that the new user has not shown yet.
+    #[arg(long, default_value_t = 0.03)]
     anchor: f32,
     /// Seed of the order of samples.
     #[arg(long, default_value_t = 1)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use nervelet_trainer::TrainOptions;
 use nervelet_trainer::dataset::Split;
+use nervelet_trainer::{Matches, TrainOptions};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -19,6 +19,12 @@ pub struct Arguments {
     /// Epochs instead of the recipe's.
     #[arg(long)]
     epochs: Option<usize>,
+    /// Starts from trained weights: a run's checkpoint.safetensors, another safetensors file, or a .pth of torch.save.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Trains only the last dense layer; the layers before it stay as the weights have them.
+    #[arg(long, requires = "weights")]
+    freeze: bool,
     /// Shows no progress.
     #[arg(long)]
     quiet: bool,
@@ -29,10 +35,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         data: arguments.data.clone(),
         out: arguments.out.clone(),
         epochs: arguments.epochs,
+        weights: arguments.weights.clone(),
+        freeze: arguments.freeze,
         quiet: arguments.quiet,
     };
     let run = nervelet_trainer::train(&arguments.recipe, &options)?;
     let record = run.record();
+    if let Some(matches) = &record.pretrained {
+        print_matches(matches);
+    }
     println!(
         "{} parameters, best epoch {} of {}, {:.0} s",
         record.parameters,
@@ -53,4 +64,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("report: {}", run.folder().join("report.html").display());
     Ok(())
+}
+
+fn print_matches(matches: &Matches) {
+    println!("{:<32} started from", "layer");
+    for (layer, from) in &matches.layers {
+        println!("{layer:<32} {}", from.as_deref().unwrap_or("random: nothing in the file fits"));
+    }
+    if !matches.unused.is_empty() {
+        println!("not used: {}", matches.unused.join(", "));
+    }
 }

@@ -155,13 +155,17 @@ impl Window {
     fn new(input: [usize; 2], kernel: [usize; 2], stride: [usize; 2], padding: Padding) -> Self {
         let pad = |axis: usize| match padding {
             Padding::Valid => (0, 0),
+            Padding::Each(Extent::Both(size)) => (size, size),
+            Padding::Each(Extent::Each(sizes)) => (sizes[axis], sizes[axis]),
             Padding::Same => {
                 let reach = (input[axis].div_ceil(stride[axis]) - 1) * stride[axis] + kernel[axis];
                 let total = reach.saturating_sub(input[axis]);
                 (total / 2, total - total / 2)
             }
         };
-        Self { kernel, stride, padding: [pad(0), pad(1)] }
+        // A sequence has no height to pad.
+        let rows = if input[0] == 1 && kernel[0] == 1 { (0, 0) } else { pad(0) };
+        Self { kernel, stride, padding: [rows, pad(1)] }
     }
 
     /// Rows and columns that come out, or `None` where the kernel does not fit.
@@ -268,8 +272,12 @@ impl Architecture {
 
     /// What the last dense layer, the head that a device trains, takes.
     pub fn head_features(&self) -> usize {
-        let head = self.layers.iter().rev().find(|layer| matches!(layer.operation, Operation::Dense { .. }));
-        head.map_or(0, |layer| layer.input.len())
+        self.head().map_or(0, |layer| layer.input.len())
+    }
+
+    /// The last dense layer.
+    pub fn head(&self) -> Option<&Layer> {
+        self.layers.iter().rev().find(|layer| matches!(layer.operation, Operation::Dense { .. }))
     }
 }
 
@@ -290,7 +298,9 @@ impl Plan {
     fn add(&mut self, index: usize, spec: &LayerSpec, last: bool) -> Result<(), String> {
         let window = |input: Shape, kernel: Extent, stride: Extent, padding: Padding| match input {
             Shape::Map([height, width, _]) => {
-                Ok(Window::new([height, width], kernel.over(height), stride.over(height), padding))
+                let window = Window::new([height, width], kernel.over(height), stride.over(height), padding);
+                let wide = window.padding.iter().zip(window.kernel).any(|(padding, kernel)| padding.0 >= kernel);
+                if wide { Err("its padding is not smaller than its kernel".into()) } else { Ok(window) }
             }
             Shape::Vector(length) => Err(format!("needs a map, but {length} values come in")),
         };

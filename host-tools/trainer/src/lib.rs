@@ -15,11 +15,13 @@ pub mod dataset;
 mod graph;
 pub mod metrics;
 pub mod network;
+mod pretrained;
 mod random;
 pub mod recipe;
 pub mod report;
 mod run;
 mod training;
 
+pub use pretrained::Matches;
 pub use run::{Anomalies, Record, Run, SplitScores, SubjectScores, TrainOptions, train};
 pub use training::Epoch;

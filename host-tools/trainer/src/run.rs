@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use nervelet_compiler::Graph;
 use rand::seq::SliceRandom;
@@ -22,6 +22,7 @@ use crate::checkpoint::Checkpoint;
 use crate::dataset::{Dataset, Facts, Role, Split};
 use crate::metrics::{Scores, area_under_curve};
 use crate::network::Network;
+use crate::pretrained::{self, Matches};
 use crate::random::{Purpose, stream};
 use crate::recipe::{Loss, Recipe};
 use crate::report::{self, Fragment};
@@ -36,6 +37,10 @@ pub struct TrainOptions {
     pub out: Option<PathBuf>,
     /// Instead of the recipe's epochs.
     pub epochs: Option<usize>,
+    /// Starts from these weights: a checkpoint of a run, a safetensors file, or a `torch.save` file.
+    pub weights: Option<PathBuf>,
+    /// Trains the head alone, on what the layers below make of the data: feature extraction.
+    pub freeze: bool,
     /// Shows nothing while it trains.
     pub quiet: bool,
 }
@@ -53,6 +58,12 @@ pub struct Record {
     pub parameters: usize,
     /// Multiplications with a weight for one example.
     pub multiply_accumulates: usize,
+    /// What of the network started from trained weights; absent for a random start.
+    #[serde(default)]
+    pub pretrained: Option<Matches>,
+    /// Whether only the head was trained.
+    #[serde(default)]
+    pub frozen: bool,
     /// Every epoch.
     pub history: Vec<Epoch>,
     /// The epoch whose weights were kept, counted from 1.
@@ -135,8 +146,14 @@ pub fn train(recipe: &Path, options: &TrainOptions) -> Result<Run> {
     let folder = options.out.clone().unwrap_or_else(|| Path::new("runs").join(recipe.source.stem()));
     std::fs::create_dir_all(&folder).with_context(|| format!("can't make the run folder {}", folder.display()))?;
 
+    let start = options.weights.as_deref().map(|path| pretrained::load(path, &architecture)).transpose()?;
+    if options.freeze {
+        let start = start.as_ref().context("freezing needs weights to keep: name their file with --weights")?;
+        let missing = start.missing_below_head(&architecture);
+        ensure!(missing.is_empty(), "can't freeze {}: the weights have nothing for it", missing.join(", "));
+    }
     let started = Instant::now();
-    let fit = training::fit(&recipe, &dataset, &architecture, options.quiet)?;
+    let fit = training::fit(&recipe, &dataset, &architecture, start.as_ref(), options.freeze, options.quiet)?;
     let seconds = started.elapsed().as_secs_f64();
 
     let record = Record {
@@ -145,6 +162,8 @@ pub fn train(recipe: &Path, options: &TrainOptions) -> Result<Run> {
         parameters: architecture.parameters(),
         multiply_accumulates: architecture.multiply_accumulates(),
         dataset: facts,
+        pretrained: start.map(|start| start.matches),
+        frozen: options.freeze,
         history: fit.history,
         best_epoch: fit.best_epoch,
         scores: Vec::new(),

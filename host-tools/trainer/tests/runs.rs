@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nervelet_trainer::checkpoint::Checkpoint;
 use nervelet_trainer::dataset::Split;
 use nervelet_trainer::report::{self, Fragment};
 use nervelet_trainer::{Run, TrainOptions, train};
@@ -51,9 +52,13 @@ impl Folder {
     }
 
     fn train(&self, run: &str, recipe: &str) -> Run {
+        self.train_with(run, recipe, TrainOptions::default()).unwrap()
+    }
+
+    fn train_with(&self, run: &str, recipe: &str, options: TrainOptions) -> anyhow::Result<Run> {
         let path = self.0.join(format!("{run}.toml"));
         std::fs::write(&path, recipe).unwrap();
-        train(&path, &TrainOptions { out: Some(self.0.join(run)), quiet: true, ..TrainOptions::default() }).unwrap()
+        train(&path, &TrainOptions { out: Some(self.0.join(run)), quiet: true, ..options })
     }
 
     fn read(&self, path: &str) -> Vec<u8> {
@@ -120,6 +125,35 @@ fn training_learns_and_stops_early() {
     let run = folder.train("still", &still.replace("epochs = 4", "epochs = 20"));
     assert_eq!(run.record().history.len(), 3);
     assert_eq!(run.record().best_epoch, 1);
+}
+
+#[test]
+fn a_run_goes_on_from_anothers_weights_whole_or_with_its_encoder_frozen() {
+    let folder = Folder::new("transfer");
+    let first = folder.train("first", CLASSIFIER);
+    let weights = Some(folder.0.join("first/checkpoint.safetensors"));
+    // Other people.
+    let recipe = format!("{CLASSIFIER}seed = 5\n").replace("train_users = 2,", "train_users = 3,");
+    let options = |freeze: bool| TrainOptions { weights: weights.clone(), freeze, ..TrainOptions::default() };
+    let frozen = folder.train_with("frozen", &recipe, options(true)).unwrap();
+    let whole = folder.train_with("whole", &recipe, options(false)).unwrap();
+    let of = |run: &Run| Checkpoint::load(&run.folder().join("checkpoint.safetensors")).unwrap();
+    let (first, frozen_weights, whole) = (of(&first), of(&frozen), of(&whole));
+    assert_eq!(first.input, frozen_weights.input);
+    let head = frozen.architecture().head().unwrap().name.clone();
+    for (name, weight) in &first.weights {
+        assert_eq!(frozen_weights.weights[name] == *weight, !name.starts_with(&head), "{name}");
+        assert_ne!(whole.weights[name], *weight, "{name}");
+    }
+    let matches = frozen.record().pretrained.as_ref().unwrap();
+    assert!(matches.layers.iter().all(|(layer, from)| from.as_ref() == Some(layer)) && matches.unused.is_empty());
+    let wider = recipe.replace("filters = 8", "filters = 9");
+    let error = format!("{:#}", folder.train_with("wider", &wider, options(true)).unwrap_err());
+    assert!(error.contains("can't freeze layer0.conv1d"), "{error}");
+    std::fs::write(folder.0.join("bad.pth"), b"PK\x03\x04 and no more").unwrap();
+    let bad = TrainOptions { weights: Some(folder.0.join("bad.pth")), ..TrainOptions::default() };
+    let error = format!("{:#}", folder.train_with("bad", &recipe, bad).unwrap_err());
+    assert!(error.contains("bad.pth holds no state_dict"), "{error}");
 }
 
 #[test]

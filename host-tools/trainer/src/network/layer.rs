@@ -131,12 +131,19 @@ impl Layer {
         }
     }
 
-    /// `side` is taken by the layer that concatenates it.
-    pub(super) fn forward(&self, signal: Signal, side: &mut Option<Tensor<2>>, mode: &mut Mode<'_>) -> Signal {
+    /// `side` is taken by the layer that concatenates it. A frozen normalization keeps its statistics in training.
+    pub(super) fn forward(
+        &self,
+        signal: Signal,
+        side: &mut Option<Tensor<2>>,
+        mode: &mut Mode<'_>,
+        frozen: bool,
+    ) -> Signal {
+        let measures = !frozen && matches!(mode, Mode::Train(_));
         match (self, signal) {
             (Self::Convolution(layer), Signal::Map(map)) => Signal::Map(layer.forward(map)),
-            (Self::BatchNorm(layer), Signal::Map(map)) => Signal::Map(layer.forward(map, mode)),
-            (Self::BatchNorm(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector, mode)),
+            (Self::BatchNorm(layer), Signal::Map(map)) => Signal::Map(layer.forward(map, measures)),
+            (Self::BatchNorm(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector, measures)),
             (Self::Dense(layer), signal) => Signal::Vector(layer.forward(signal.into_vector())),
             (Self::Plain(layer), signal) => layer.forward(signal, side, mode),
             // A planned architecture gives a convolution nothing but maps.
@@ -154,9 +161,9 @@ impl Convolution {
 }
 
 impl BatchNorm {
-    fn forward<const D: usize>(&self, input: Tensor<D>, mode: &Mode<'_>) -> Tensor<D> {
+    fn forward<const D: usize>(&self, input: Tensor<D>, measures: bool) -> Tensor<D> {
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        if let Mode::Evaluate = mode {
+        if !measures {
             let (mean, variance) = (self.running_mean.value_sync(), self.running_variance.value_sync());
             return batch_norm(input, gamma, beta, mean, variance, self.epsilon);
         }

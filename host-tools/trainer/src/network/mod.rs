@@ -41,6 +41,8 @@ pub(crate) enum Mode<'a> {
 pub(crate) struct Network {
     layers: Vec<Layer>,
     side: Vec<Layer>,
+    /// Whether everything in front of the head stays as it is.
+    frozen: bool,
 }
 
 impl Network {
@@ -73,7 +75,22 @@ impl Network {
         let mut branch = |layers: &[crate::architecture::Layer]| {
             layers.iter().map(|layer| Layer::build(layer, device, fill)).collect::<Result<Vec<_>>>()
         };
-        Ok(Self { layers: branch(&architecture.layers)?, side: branch(architecture.side_layers())? })
+        Ok(Self { layers: branch(&architecture.layers)?, side: branch(architecture.side_layers())?, frozen: false })
+    }
+
+    /// The network with everything in front of its head frozen: neither gradients nor batches change it any more.
+    pub(crate) fn freeze_below_head(mut self) -> Self {
+        let head = self.head();
+        let below = |(index, layer): (usize, Layer)| if index < head { layer.no_grad() } else { layer };
+        self.layers = self.layers.into_iter().enumerate().map(below).collect();
+        self.side = self.side.into_iter().map(Layer::no_grad).collect();
+        self.frozen = true;
+        self
+    }
+
+    /// The place of the last dense layer.
+    fn head(&self) -> usize {
+        self.layers.iter().rposition(|layer| matches!(layer, Layer::Dense(_))).unwrap_or(self.layers.len())
     }
 
     /// All weights and running statistics by name.
@@ -95,8 +112,7 @@ impl Network {
 
     /// What the last dense layer, the head, takes: `[batch, features]`, in evaluation.
     pub(crate) fn features(&self, input: Tensor<4>, side: Option<Tensor<2>>) -> Tensor<2> {
-        let head = self.layers.iter().rposition(|layer| matches!(layer, Layer::Dense(_)));
-        self.run(input, side, &mut Mode::Evaluate, head.unwrap_or(self.layers.len()))
+        self.run(input, side, &mut Mode::Evaluate, self.head())
     }
 
     /// Only the first `count` layers.
@@ -104,13 +120,14 @@ impl Network {
         let mut side = side.map(|side| {
             let mut signal = Signal::Vector(side);
             for layer in &self.side {
-                signal = layer.forward(signal, &mut None, mode);
+                signal = layer.forward(signal, &mut None, mode, self.frozen);
             }
             signal.into_vector()
         });
         let mut signal = Signal::Map(input);
-        for layer in self.layers.iter().take(count) {
-            signal = layer.forward(signal, &mut side, mode);
+        let head = self.head();
+        for (index, layer) in self.layers.iter().enumerate().take(count) {
+            signal = layer.forward(signal, &mut side, mode, self.frozen && index < head);
         }
         signal.into_vector()
     }

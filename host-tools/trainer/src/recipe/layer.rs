@@ -187,6 +187,9 @@ pub enum Padding {
     Same,
     /// Only where the kernel lies wholly inside.
     Valid,
+    /// So many elements on both sides, as PyTorch has it: `[height, width]`, or one number for both.
+    #[serde(untagged)]
+    Each(Extent),
 }
 
 impl Default for Extent {

@@ -22,6 +22,7 @@ use crate::checkpoint::Checkpoint;
 use crate::dataset::{Dataset, Split};
 use crate::metrics::{Scores, argmax, cross_entropy};
 use crate::network::{Mode, Network, Signal};
+use crate::pretrained::Pretrained;
 use crate::random::{Purpose, stream};
 use crate::recipe::{Loss, Monitor, Recipe};
 use objective::CrossEntropy;
@@ -59,11 +60,19 @@ pub(crate) struct Fit {
 }
 
 /// Trains the recipe's network; the recipe's seed decides everything that is random.
-pub(crate) fn fit(recipe: &Recipe, dataset: &Dataset, architecture: &Architecture, quiet: bool) -> Result<Fit> {
+pub(crate) fn fit(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    architecture: &Architecture,
+    start: Option<&Pretrained>,
+    frozen: bool,
+    quiet: bool,
+) -> Result<Fit> {
     let spec = &recipe.training;
     let (train, val) = (learned_rows(recipe, dataset, Split::Train), learned_rows(recipe, dataset, Split::Val));
     ensure!(!train.is_empty() && !val.is_empty(), "dataset {}: no row of a normal class to learn from", dataset.name);
-    let (input, side) = measure(recipe, dataset);
+    let known = start.and_then(|start| start.normalization.clone());
+    let (input, side) = known.unwrap_or_else(|| measure(recipe, dataset));
     let examples = Examples::new(dataset, &input, side.as_ref());
     let objective = CrossEntropy::new(recipe, dataset)?;
 
@@ -71,6 +80,14 @@ pub(crate) fn fit(recipe: &Recipe, dataset: &Dataset, architecture: &Architectur
     let device = plain.clone().autodiff();
     let mut network =
         Network::random(architecture, spec.initializer, &mut stream(spec.seed, Purpose::Weights), &device)?;
+    if let Some(start) = start {
+        let mut weights = network.weights(architecture);
+        weights.extend(start.weights.clone());
+        network = Network::with_weights(architecture, &weights, &device)?;
+    }
+    if frozen {
+        network = network.freeze_below_head();
+    }
     let mut optimizer = optimizer::optimizer(spec);
     let mut order = train.clone();
     let mut shuffling = stream(spec.seed, Purpose::Order);
