@@ -14,7 +14,7 @@ use ndarray_npy::read_npy;
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
-use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized};
+use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized, macs};
 use nervelet_importer::import_onnx;
 use nervelet_qemu::{Board, qemu_version};
 
@@ -199,5 +199,32 @@ fn integer_layers_are_the_same_on_a_cortex_m4() {
             expected.push(ports.map(|index| session.output_bytes(index).unwrap().to_vec()).collect::<Vec<_>>());
         }
         assert_eq!(board.run(&compiled.bytes, &inputs).unwrap().outputs, expected, "{cell:?} {extents:?}");
+    }
+}
+
+#[test]
+fn recurrent_layers_take_few_instructions_on_a_cortex_m4() {
+    if let Err(error) = qemu_version() {
+        println!("skipped: {error:#}");
+        return;
+    }
+    let board = Board::from_name("qemu-m4").unwrap();
+    for cell in [Cell::Gru { reset_after: true }, Cell::Lstm] {
+        let (mut layers, x) = Layers::new(3, 4, 40);
+        let outputs = layers.recurrent(x, cell, 64, false);
+        layers.graph.outputs = outputs[..1].to_vec();
+        let samples = [vec![layers.normal(4 * 40)]];
+        let (integer, _) = measure(&layers.graph, &samples, &samples).unwrap();
+        let compiled = compile(&integer, &CompileOptions::default()).unwrap();
+        let model = Model::from_bytes(&compiled.bytes).unwrap();
+        let step = model.steps().next().unwrap();
+        let bench = board.bench(&compiled.bytes, &[vec![7; 4 * 40 * 2]]).unwrap();
+        let (instructions, macs) = (bench.steps[0].instructions, macs::of(&model, &step));
+        let each = instructions as f64 / macs as f64;
+        println!(
+            "{cell:?}: {instructions} instructions, {each:.3} for each of {macs} multiply-accumulates, setup {}, code {}",
+            bench.setup.instructions, bench.text_bytes
+        );
+        assert!(each <= 1.6, "{cell:?}: {each:.3} instructions for each multiply-accumulate");
     }
 }

@@ -19,6 +19,7 @@ global_asm!(
     include_str!("columns.s"),
     include_str!("pooling.s"),
     include_str!("add.s"),
+    include_str!("rows.s"),
     ".text",
     options(raw)
 );
@@ -152,7 +153,20 @@ pub struct Add {
     pub output_end: *mut i8,
 }
 
+/// What the products of rows are given; see `rows.s`.
+#[repr(C)]
+pub struct Rows {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub inputs: *const i16,
+    pub inputs_end: *const i16,
+    pub results: *mut i32,
+    pub entry: usize,
+}
+
 unsafe extern "C" {
+    /// Computes all groups of rows.
+    pub fn nervelet_rows(frame: *const Rows);
     /// Adds two tensors.
     pub fn nervelet_add(frame: *const Add);
     /// Packs one column of four channels.

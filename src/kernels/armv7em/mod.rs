@@ -10,6 +10,7 @@
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //! | `pooling.s` | sums of four channels in two words |
 //! | `add.s` | two tensors, of which one has the factor one half |
+//! | `rows.s` | int16 inputs, four rows of int8 weights at a time: recurrent layers |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
 
@@ -22,10 +23,11 @@ mod convolution;
 mod depthwise;
 mod dot;
 mod pooling;
+mod rows;
 
 use super::packing::{self, armv7em::Layout};
 use super::reference::{AddParameters, Broadcast};
-use super::{Core, PackedLayer, Result, Window};
+use super::{Core, PackedLayer, Result, RowQuads, Window};
 
 /// An Armv7E-M core.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,10 @@ impl Core for Armv7em {
                 depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)
             }
         }
+    }
+
+    fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
+        rows::row_product(rows, x, results)
     }
 
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
