@@ -15,6 +15,7 @@ mod code;
 pub mod packing;
 pub mod reference;
 pub mod rows;
+pub mod scaling;
 
 pub use code::Code;
 pub use packing::PackedLayer;

@@ -27,10 +27,8 @@ global_asm!(
 /// How sums become codes, for any kernel.
 #[derive(Clone, Copy)]
 pub struct Finish {
-    /// 0: a relu with zero point -128; 1: the full range; 2: any range, any multiplier.
+    /// 0: a relu with zero point -128; 1: the full range with any zero point; 2: any range.
     pub tail: u32,
-    /// The zero point of the output.
-    pub zero_point: i32,
     /// The bounds of the range, four times each.
     pub bounds: [u32; 2],
 }
@@ -38,20 +36,34 @@ pub struct Finish {
 impl Finish {
     /// The cheapest way that gives the reference's codes.
     pub fn of(layer: &PackedLayer<'_>) -> Self {
-        let full = layer.packing.shifts_right && layer.range == [-128, 127];
-        let tail = match full {
-            true if layer.output_zero_point == -128 => 0,
-            true => 1,
-            false => 2,
+        let tail = match layer.range {
+            [-128, 127] if layer.output_zero_point == -128 => 0,
+            [-128, 127] => 1,
+            _ => 2,
         };
-        let bounds = layer.range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101));
-        Self { tail, zero_point: layer.output_zero_point, bounds }
+        Self { tail, bounds: layer.range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101)) }
     }
 }
 
 /// The offset of the inputs in both halves of a word: it fits them for every zero point among int8 codes.
 pub fn offsets(layer: &PackedLayer<'_>) -> u32 {
     u32::from(layer.input_offset as u16).wrapping_mul(0x0001_0001)
+}
+
+/// What widening is given; see `widen.s`.
+#[repr(C)]
+pub struct Widen {
+    pub sources: [*const i8; 4],
+    pub target: *mut u32,
+    pub factor: u32,
+    pub row_bytes: usize,
+    pub rows: usize,
+    pub advance: usize,
+    pub blocks: usize,
+    pub block_advance: usize,
+    pub place: usize,
+    pub place_step: usize,
+    pub entry: usize,
 }
 
 /// What the matrix kernel is given; see `matrix.s`.
@@ -64,8 +76,7 @@ pub struct Matrix {
     pub stride: usize,
     pub entry: usize,
     pub tail: u32,
-    pub zero_point: i32,
-    /// Wide: where a record is sign-extended; narrow: the bytes of a record's weights.
+    /// Wide: where a record is sign-extended; else: the bytes of a record's weights.
     pub buffer: usize,
     pub weights_end: usize,
     pub bounds: [u32; 2],
@@ -80,8 +91,8 @@ pub struct Dense {
     pub inputs: *const u32,
     pub inputs_end: *const u32,
     pub entry: usize,
+    pub half: usize,
     pub tail: u32,
-    pub zero_point: i32,
     pub bounds: [u32; 2],
 }
 
@@ -99,10 +110,8 @@ pub struct Depthwise {
     pub pixels: usize,
     pub entry: usize,
     pub tail: u32,
-    pub zero_point: i32,
     pub offsets: u32,
     pub bounds: [u32; 2],
-    pub unused: u32,
 }
 
 /// What packing a column is given; see `columns.s`.
@@ -121,7 +130,7 @@ pub struct Pack {
 #[repr(C)]
 pub struct Columns {
     pub bias: [u32; 4],
-    pub multiplier: [u32; 2],
+    pub scaling: [u32; 3],
     pub weights: *const u32,
     pub plane: *const u32,
     pub output: *mut i8,
@@ -131,7 +140,6 @@ pub struct Columns {
     pub single: usize,
     pub columns: usize,
     pub tail: u32,
-    pub zero_point: i32,
     pub bounds: [u32; 2],
 }
 
@@ -173,21 +181,18 @@ unsafe extern "C" {
     pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
     /// Computes one channel of some columns.
     pub fn nervelet_columns_run(frame: *const Columns);
-    /// Widens four windows of `rows` rows of `4 * units` codes, `step` bytes apart, to `8 * units` words a row.
-    pub fn nervelet_widen_4(
-        sources: *const [*const i8; 4],
-        target: *mut u32,
-        units: usize,
-        offsets: u32,
-        rows: usize,
-        step: usize,
-    );
+    /// Widens blocks of four windows.
+    pub fn nervelet_widen(frame: *const Widen);
+    /// The same for weights of a byte each.
+    pub fn nervelet_widen_plain(frame: *const Widen);
     /// Adds up four channels over a window.
     pub fn nervelet_sum_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u64;
     /// Computes all records for some blocks of pixels.
-    pub fn nervelet_matrix_narrow(frame: *const Matrix);
+    pub fn nervelet_matrix(frame: *const Matrix);
     /// The same, sign-extending each record's weights once.
     pub fn nervelet_matrix_wide(frame: *const Matrix);
+    /// The same for weights of a byte each.
+    pub fn nervelet_matrix_plain(frame: *const Matrix);
     /// Computes all records for one pixel.
     pub fn nervelet_dense(frame: *const Dense);
     /// Computes all records for a run of pixels.

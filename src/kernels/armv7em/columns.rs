@@ -125,7 +125,7 @@ impl Band<'_> {
         let word = |at: usize| words.get(at).copied().ok_or(OutOfBounds);
         let weights = words.get(4 + 6 * lane..10 + 6 * lane).ok_or(OutOfBounds)?;
         let bias = word(lane)?;
-        let multiplier = [word(28 + 2 * lane)?, word(29 + 2 * lane)?];
+        let scaling = [word(28 + 3 * lane)?, word(29 + 3 * lane)?, word(30 + 3 * lane)?];
         let row = self.window.output[1].wrapping_mul(self.channels);
         let even = self.rows & !1;
         let whole = even & !3;
@@ -158,7 +158,7 @@ impl Band<'_> {
             }
             let frame = Columns {
                 bias: [bias; 4],
-                multiplier,
+                scaling,
                 weights: weights.as_ptr(),
                 plane: plane.as_ptr(),
                 output: codes.as_mut_ptr(),
@@ -169,7 +169,6 @@ impl Band<'_> {
                 single,
                 columns: self.columns,
                 tail: finish.tail,
-                zero_point: finish.zero_point,
                 bounds: finish.bounds,
             };
             // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart, the

@@ -73,23 +73,23 @@ END columns_pack
 @     row 0: w0 w1 on (0 1), w2 on 2      row 1: w0 on 1, w1 w2 on (2 3)
 @ and rows 2 and 3 likewise one pair on. 30 instructions for 36 multiply-accumulates.
 .equ CO_BIAS, 0          @ four times
-.equ CO_MULTIPLIER, 16   @ mantissa and shift
-.equ CO_WEIGHTS, 24
-.equ CO_PLANE, 28        @ the first pair of the first column
-.equ CO_OUTPUT, 32
-.equ CO_CHANNELS, 36     @ from one output column to the next
-.equ CO_ROW, 40          @ from one output row to the next
-.equ CO_STEPS, 44        @ bytes of the plane that the steps of four rows advance by, or 0
-.equ CO_SINGLE, 48       @ 1: a single row of outputs behind the steps
-.equ CO_COLUMNS, 52
-.equ CO_TAIL, 56         @ 0 relu, 1 full range, 2 any; then the address
-.equ CO_ZERO_POINT, 60
+.equ CO_MANTISSA, 16
+.equ CO_ADDEND, 20
+.equ CO_SHIFT, 24
+.equ CO_WEIGHTS, 28
+.equ CO_PLANE, 32        @ the first pair of the first column
+.equ CO_OUTPUT, 36
+.equ CO_CHANNELS, 40     @ from one output column to the next
+.equ CO_ROW, 44          @ from one output row to the next
+.equ CO_STEPS, 48        @ bytes of the plane that the steps of four rows advance by, or 0
+.equ CO_SINGLE, 52       @ 1: a single row of outputs behind the steps
+.equ CO_COLUMNS, 56
+.equ CO_TAIL, 60         @ 0 relu, 1 any zero point, 2 any range
 .equ CO_LOW, 64
 .equ CO_HIGH, 68
 .equ CO_END, 72
-.equ CO_TAIL_SINGLE, 76
-.equ CO_SAVED, 80
-.equ CO_AFTER, 96        @ what follows the steps
+.equ CO_SAVED, 76
+.equ CO_AFTER, 84        @ what follows the steps
 .equ CO_PITCH, 56        @ bytes of a column: 14 pairs
 
 .macro CO_COLUMN at, first, second
@@ -128,26 +128,12 @@ END columns_pack
 
 BEGIN columns_run
  push {r4-r11, lr}
- sub sp, #100
+ sub sp, #92
  mov r12, sp
  ldmia r0!, {r1-r9}
  stmia.w r12!, {r1-r9}
  ldmia.w r0, {r1-r9}
  stmia.w r12, {r1-r9}
- ldr r1, [sp, #CO_TAIL]
- adr.w r0, columns_relu
- adr.w r2, columns_relu_single
- cmp r1, #1
- itt eq
- adreq.w r0, columns_full
- adreq.w r2, columns_full_single
- itt hi
- adrhi.w r0, columns_any
- adrhi.w r2, columns_any_single
- orr r0, r0, #1
- orr r2, r2, #1
- str r0, [sp, #CO_TAIL]
- str r2, [sp, #CO_TAIL_SINGLE]
  ldr r1, [sp, #CO_SINGLE]
  adr.w r0, columns_next
  cmp r1, #0
@@ -170,43 +156,43 @@ columns_step:
  CO_COLUMN 0, r4, r5
  CO_COLUMN CO_PITCH, r6, r7
  CO_COLUMN 2 * CO_PITCH, r8, r9
- ldr.w pc, [sp, #CO_TAIL]
- .balign 4
-columns_relu:
- ldrd r12, lr, [sp, #CO_MULTIPLIER]
- REQUANTIZE_RELU r2, r12, lr
- REQUANTIZE_RELU r3, r12, lr
- REQUANTIZE_RELU r10, r12, lr
- REQUANTIZE_RELU r11, r12, lr
+ ldr r12, [sp, #CO_TAIL]
+ cmp r12, #0
+ bne 1f
+ ldrd r12, lr, [sp, #CO_MANTISSA]
+ .irp sum, r2, r3, r10, r11
+ MULTIPLY_HIGH \sum, r12, lr, 0
+ .endr
+ ldr r12, [sp, #CO_SHIFT]
+ .irp sum, r2, r3, r10, r11
+ asr \sum, \sum, r12
+ ssat \sum, #8, \sum
+ .endr
  CO_STORE
- .balign 4
-columns_full:
- str r1, [sp, #CO_SAVED]
- ldr r1, [sp, #CO_ZERO_POINT]
- ldrd r12, lr, [sp, #CO_MULTIPLIER]
- REQUANTIZE r2, r12, lr, r1
- REQUANTIZE r3, r12, lr, r1
- REQUANTIZE r10, r12, lr, r1
- REQUANTIZE r11, r12, lr, r1
- ldr r1, [sp, #CO_SAVED]
- CO_STORE
- .balign 4
-columns_any:
+1:
  strd r0, r1, [sp, #CO_SAVED]
- strd r4, r5, [sp, #CO_SAVED + 8]
- ldr r4, [sp, #CO_ZERO_POINT]
- ldrd r12, lr, [sp, #CO_MULTIPLIER]
- SPLIT_SHIFT lr, r0, r1
+ ldr r0, [sp, #CO_SHIFT]
+ ldrd r12, lr, [sp, #CO_MANTISSA]
+ lsrs r0, r0, #8
  .irp sum, r2, r3, r10, r11
- REQUANTIZE_ANY \sum, r12, r0, lr, r1, r4, r5
+ and r1, r0, \sum, asr #31
+ sub r1, lr, r1
+ MULTIPLY_HIGH \sum, r12, r1, 0
  .endr
- ldr r0, [sp, #CO_LOW]
- ldr r1, [sp, #CO_HIGH]
+ ldr r12, [sp, #CO_SHIFT]
  .irp sum, r2, r3, r10, r11
- CLAMP \sum, r0, r1, r4
+ asr \sum, \sum, r12
+ ssat \sum, #8, \sum
  .endr
+ ldr r0, [sp, #CO_TAIL]
+ cmp r0, #2
+ bne 2f
+ ldrd r0, r1, [sp, #CO_LOW]
+ .irp sum, r2, r3, r10, r11
+ CLAMP \sum, r0, r1, r12
+ .endr
+2:
  ldrd r0, r1, [sp, #CO_SAVED]
- ldrd r4, r5, [sp, #CO_SAVED + 8]
  CO_STORE
  .balign 4
 columns_single:
@@ -214,12 +200,23 @@ columns_single:
  CO_ROW_OF 0, r4, r5
  CO_ROW_OF CO_PITCH, r6, r7
  CO_ROW_OF 2 * CO_PITCH, r8, r9
- ldrd r12, lr, [sp, #CO_MULTIPLIER]
- ldr.w pc, [sp, #CO_TAIL_SINGLE]
- .balign 4
-columns_relu_single:
- REQUANTIZE_RELU r2, r12, lr
+ ldrd r12, lr, [sp, #CO_MANTISSA]
+ ldr r10, [sp, #CO_SHIFT]
+ ldr r3, [sp, #CO_TAIL]
+ cbnz r3, 3f
+ SCALE_RELU r2, r12, lr, r10
  strb r2, [r1]
+ b 4f
+3:
+ lsr r11, r10, #8
+ SCALE r2, r12, lr, r10, r11, r0
+ cmp r3, #2
+ bne 5f
+ ldrd r10, r11, [sp, #CO_LOW]
+ CLAMP r2, r10, r11, r12
+5:
+ strb r2, [r1]
+4:
  .balign 4
 columns_next:
  ldr r0, [sp, #CO_PLANE]
@@ -233,22 +230,6 @@ columns_next:
  subs r0, r0, #1
  str r0, [sp, #CO_COLUMNS]
  bne.w columns_column
- add sp, #100
+ add sp, #92
  pop {r4-r11, pc}
- .balign 4
-columns_full_single:
- ldr r10, [sp, #CO_ZERO_POINT]
- REQUANTIZE r2, r12, lr, r10
- strb r2, [r1]
- b columns_next
- .balign 4
-columns_any_single:
- ldr r10, [sp, #CO_ZERO_POINT]
- SPLIT_SHIFT lr, r11, r3
- REQUANTIZE_ANY r2, r12, r11, lr, r3, r10, r0
- ldr r10, [sp, #CO_LOW]
- ldr r11, [sp, #CO_HIGH]
- CLAMP r2, r10, r11, r12
- strb r2, [r1]
- b columns_next
 END columns_run

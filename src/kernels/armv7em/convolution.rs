@@ -3,13 +3,19 @@
 
 use super::super::packing::armv7em::Layout;
 use super::super::packing::{self, Filter};
+use super::super::scaling::Scaling;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
-    Dense, Finish, Matrix, nervelet_dense, nervelet_matrix_narrow, nervelet_matrix_wide, nervelet_widen_4, offsets,
+    Dense, Finish, Matrix, Widen, nervelet_dense, nervelet_matrix, nervelet_matrix_plain, nervelet_matrix_wide,
+    nervelet_widen, nervelet_widen_plain, offsets,
 };
+use super::dot::TURNED;
+use super::own;
 
-/// Units of 4 weights that the matrix kernels unroll, of 8 that the dense kernel does.
+/// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does, of 8 weights that the dense kernel
+/// does.
 const MATRIX_UNITS: usize = 8;
+const WIDEN_UNITS: usize = 4;
 const DENSE_UNITS: usize = 16;
 
 /// Int8 convolution with packed weights.
@@ -22,25 +28,26 @@ pub fn conv_2d(
     output: &mut [i8],
 ) -> Result {
     let layout = layer.packing.layout;
-    let packing::Layout::Armv7em(own) = layout;
     let filter = layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
     let record = layout.record_words(filter.depth);
     if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
         return Err(OutOfBounds);
     }
     let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
-    // A small image is copied into its padding once, so that every window lies inside.
-    let padded = packing::padded_image_words(window, channels);
-    if own == Layout::RowPairs && padded > 0 && scratch.len() >= layout.scratch_words(window, channels) + padded {
-        let (copy, scratch) = scratch.split_at_mut_checked(padded).ok_or(OutOfBounds)?;
-        let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
-        let window = image.pad(copy)?;
-        let image = Image { window: &window, input: copy, ..image };
-        return blocks(&image, outputs, layer, scratch, output);
-    }
-    match own {
-        Layout::RowPairs => blocks(&image, outputs, layer, scratch, output),
-        Layout::DenseRowPairs => pixels(&image, outputs, layer, scratch, output),
+    match own(layer) {
+        Layout::SharedRowPairs if !packing::in_blocks(window) => pixels(&image, outputs, layer, scratch, output),
+        Layout::SharedRowPairs | Layout::RowPairs => {
+            // A small image is copied into its padding once, so that every window lies inside.
+            let padded = packing::padded_image_words(window, channels);
+            if padded > 0 && scratch.len() >= layout.scratch_words(window, channels).wrapping_add(padded) {
+                let (copy, scratch) = scratch.split_at_mut_checked(padded).ok_or(OutOfBounds)?;
+                let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
+                let window = image.pad(copy)?;
+                let image = Image { window: &window, input: copy, ..image };
+                return blocks(&image, outputs, layer, scratch, output);
+            }
+            blocks(&image, outputs, layer, scratch, output)
+        }
         Layout::DepthwiseQuads | Layout::DepthwiseColumns => Err(OutOfBounds),
     }
 }
@@ -128,48 +135,134 @@ impl<'a> Image<'a> {
         self.input.get(at..at.wrapping_add(length))
     }
 
-    /// Widens the windows of four neighbouring output pixels; `staging` holds four rows, `target` four windows.
-    fn widen_block(&self, first: usize, staging: &mut [i8], offsets: u32, target: &mut [u32]) -> Result {
-        let padded = self.filter.padded_row;
-        let origins = [0, 1, 2, 3].map(|pixel| self.origin(first.wrapping_add(pixel)));
-        let windows = origins.map(|origin| self.whole(origin));
-        if let [Some(a), Some(b), Some(c), Some(d)] = windows {
-            let step = self.window.dilation[0].wrapping_mul(self.window.input[1]).wrapping_mul(self.channels);
-            return widen_4([a, b, c, d], [self.filter.rows, padded], step, offsets, target);
-        }
-        for (row, target) in (0..self.filter.rows).zip(target.chunks_exact_mut(padded.wrapping_mul(2))) {
-            let mut rows = origins.map(|origin| self.row(origin, row));
-            for ((row_of, origin), slot) in rows.iter().zip(origins).zip(staging.chunks_exact_mut(padded)) {
-                if row_of.is_none() {
-                    self.stage(origin, row, slot)?;
-                }
-            }
-            for (row_of, slot) in rows.iter_mut().zip(staging.chunks_exact(padded)) {
-                row_of.get_or_insert(slot);
-            }
-            widen_4(rows.map(Option::unwrap_or_default), [1, padded], 0, offsets, target)?;
-        }
-        Ok(())
+    /// Whether the windows of the four output pixels from `first` on lie in the image, one stride apart; then how many
+    /// blocks of such pixels there are in the row, and what they read from the first byte to the last.
+    fn run(&self, first: usize) -> Option<(usize, &'a [i8])> {
+        let columns = self.window.output[1].max(1);
+        let x = first % columns;
+        let start = self.whole(self.origin(first))?;
+        // The last window of the row that ends in the image.
+        let room = self.window.input[1].wrapping_add(self.window.padding[1]).checked_sub(self.window.kernel[1])?;
+        let end = (room / self.window.stride[1].max(1)).wrapping_add(1).min(columns);
+        let count = end.checked_sub(x)? / 4;
+        let last = self.whole(self.origin(first.wrapping_add(count.checked_mul(4)?.checked_sub(1)?)))?;
+        let at = |part: &[i8]| part.as_ptr().addr().wrapping_sub(self.input.as_ptr().addr());
+        self.input.get(at(start)..at(last).wrapping_add(last.len())).map(|codes| (count, codes))
     }
 }
 
-/// Widens four windows of `rows` rows of `codes` codes, `step` apart, into `target`: two words for each code of one.
-fn widen_4(windows: [&[i8]; 4], [rows, codes]: [usize; 2], step: usize, offsets: u32, target: &mut [u32]) -> Result {
-    let length = rows.wrapping_sub(1).checked_mul(step).and_then(|reach| reach.checked_add(codes));
-    let sound = rows > 0
-        && codes >= 4
-        && codes.is_multiple_of(4)
-        && rows.checked_mul(codes).and_then(|all| all.checked_mul(2)) == Some(target.len())
-        && windows.iter().all(|window| Some(window.len()) == length);
-    if !sound {
-        return Err(OutOfBounds);
+/// Where blocks of four windows are widened to.
+struct Widening<'a> {
+    image: &'a Image<'a>,
+    outputs: usize,
+    /// What the codes become; see `widen.s`.
+    plain: bool,
+    factor: u32,
+    output: &'a mut [i8],
+}
+
+impl Widening<'_> {
+    /// Widens the block of the four output pixels from `first` on, and at most `target.len()` blocks; returns how many.
+    fn blocks_from(
+        &mut self,
+        first: usize,
+        staging: &mut [i8],
+        target: &mut [u32],
+    ) -> core::result::Result<usize, OutOfBounds> {
+        let image = self.image;
+        let Filter { rows, padded_row, .. } = image.filter;
+        let pixel_step = image.window.stride[1].wrapping_mul(image.channels);
+        let row_step = image.window.dilation[0].wrapping_mul(image.window.input[1]).wrapping_mul(image.channels);
+        let block = image.filter.depth.wrapping_mul(2).wrapping_add(1);
+        if let Some((count, codes)) = image.run(first) {
+            let count = count.min(target.len() / block.max(1));
+            let reach = codes.len().wrapping_sub(rows.wrapping_sub(1).wrapping_mul(row_step)).wrapping_sub(padded_row);
+            // Four windows a block, the last of which ends with the codes.
+            if count == 0 || reach < count.wrapping_mul(4).wrapping_sub(1).wrapping_mul(pixel_step) {
+                return Err(OutOfBounds);
+            }
+            let start = codes.as_ptr();
+            let sources = [0, 1, 2, 3].map(|window| start.wrapping_add(pixel_step.wrapping_mul(window)));
+            // SAFETY: window `i` of the run begins `i * pixel_step` behind the start of `codes` and has `rows` rows of
+            // `padded_row` codes, `row_step` apart; `reach` says that the last one ends in `codes`.
+            unsafe { self.widen(sources, [rows, row_step], pixel_step.wrapping_mul(4), count, first, target)? };
+            return Ok(count);
+        }
+        let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
+        if let [Some(a), Some(b), Some(c), Some(d)] = origins.map(|origin| image.whole(origin)) {
+            let sources = [a, b, c, d].map(<[i8]>::as_ptr);
+            // SAFETY: each window has `rows` rows of `padded_row` codes, `row_step` apart, as `whole` cut it.
+            unsafe { self.widen(sources, [rows, row_step], 0, 1, first, target)? };
+            return Ok(1);
+        }
+        // Row by row, each with a place of its own: the last one's is right.
+        let words = padded_row.wrapping_mul(2);
+        for row in 0..rows {
+            let mut sources = [image.input.as_ptr(); 4];
+            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(staging.chunks_exact_mut(padded_row)) {
+                *source = match image.row(origin, row) {
+                    Some(codes) => codes.as_ptr(),
+                    None => {
+                        image.stage(origin, row, slot)?;
+                        slot.as_ptr()
+                    }
+                };
+            }
+            let target = target.get_mut(row.wrapping_mul(words)..).ok_or(OutOfBounds)?;
+            if staging.len() < padded_row.wrapping_mul(4) {
+                return Err(OutOfBounds);
+            }
+            // SAFETY: each source has `padded_row` codes, as `row` cut it or as a slot of `staging` has.
+            unsafe { self.widen(sources, [1, 0], 0, 1, first, target)? };
+        }
+        Ok(1)
     }
-    let sources = windows.map(<[i8]>::as_ptr);
-    // SAFETY: reads `codes = 4 * units` bytes of `rows` rows, `step` apart, of each window, the last of which end with
-    // it, and writes `8 * units` words a row, the length of `target`; `units` and `rows` are at least 1. Loads of
-    // single words may be unaligned on these cores.
-    unsafe { nervelet_widen_4(&raw const sources, target.as_mut_ptr(), codes / 4, offsets, rows, step) };
-    Ok(())
+
+    /// Widens `count` blocks of four windows, and writes behind each where its output goes: to pixels from `first` on.
+    ///
+    /// # Safety
+    /// For each block `i`, `rows` rows of `padded_row` codes, `row_step` apart, can be read at each source advanced by
+    /// `i * block_step`.
+    unsafe fn widen(
+        &mut self,
+        sources: [*const i8; 4],
+        [rows, row_step]: [usize; 2],
+        block_step: usize,
+        count: usize,
+        first: usize,
+        target: &mut [u32],
+    ) -> Result {
+        let padded_row = self.image.filter.padded_row;
+        let words = rows.checked_mul(padded_row).and_then(|codes| codes.checked_mul(2)).ok_or(OutOfBounds)?;
+        let start = first.wrapping_mul(self.outputs);
+        let end = start.wrapping_add(self.outputs.wrapping_mul(count).wrapping_mul(4));
+        let codes = self.output.get_mut(start..end).ok_or(OutOfBounds)?;
+        let sound = rows > 0 && padded_row >= 4 && padded_row.is_multiple_of(4) && count > 0;
+        let need = words.checked_add(1).and_then(|block| block.checked_mul(count)).ok_or(OutOfBounds)?;
+        if !sound || target.len() < need {
+            return Err(OutOfBounds);
+        }
+        let advance = row_step.wrapping_sub(padded_row);
+        let frame = Widen {
+            sources,
+            target: target.as_mut_ptr(),
+            factor: self.factor,
+            row_bytes: padded_row.wrapping_mul(8),
+            rows,
+            advance,
+            blocks: count,
+            block_advance: block_step
+                .wrapping_sub(rows.wrapping_sub(1).wrapping_mul(row_step))
+                .wrapping_sub(padded_row),
+            place: codes.as_mut_ptr().expose_provenance(),
+            place_step: self.outputs.wrapping_mul(4),
+            entry: (padded_row / 4).wrapping_neg() % WIDEN_UNITS,
+        };
+        // SAFETY: reads what the caller vouches for, in words, which may be unaligned on these cores. Writes `words` and
+        // the address of an output for each of `count` blocks, at most what `target` has.
+        unsafe { if self.plain { nervelet_widen_plain(&raw const frame) } else { nervelet_widen(&raw const frame) } };
+        Ok(())
+    }
 }
 
 /// Four output pixels a block, as many blocks at once as the scratch memory holds.
@@ -180,39 +273,53 @@ fn blocks(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
+    // Without padding or steps, pixels are one row.
+    let flat = one_row(image.window);
+    let image = &Image { window: &flat, ..*image };
     let [rows, columns] = image.window.output;
     let count = rows.wrapping_mul(columns);
     let depth = image.filter.depth;
-    let (block, wide) = (depth.wrapping_mul(2).wrapping_add(1), depth.wrapping_add(12));
+    let (block, wide) = (depth.wrapping_mul(2).wrapping_add(1), depth.wrapping_add(8 + 2 * Scaling::WORDS));
     let (staging, rest) =
         scratch.split_at_mut_checked(packing::staging_words(image.window, &image.filter)).ok_or(OutOfBounds)?;
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
-    // Weights are widened in memory where that serves two blocks or more.
+    let plain = own(layer) == Layout::RowPairs;
+    let factor = if plain { offsets(layer) } else { TURNED };
+    let mut widening = Widening { image, outputs, plain, factor, output };
+    // Weights are widened in memory where that serves enough blocks.
     let room = rest.len().saturating_sub(wide) / block;
-    let (buffer, rest) = rest.split_at_mut_checked(if room >= 2 { wide } else { 0 }).ok_or(OutOfBounds)?;
+    let widens = !plain && room.min(count.div_ceil(4)) >= WIDE_BLOCKS;
+    let (buffer, rest) = rest.split_at_mut_checked(if widens { wide } else { 0 }).ok_or(OutOfBounds)?;
+    let room = (rest.len() / block).wrapping_mul(block);
     let last = count.checked_sub(4).ok_or(OutOfBounds)?;
-    let offsets = offsets(layer);
     let mut pixel = 0;
     while pixel < count {
         let mut filled = 0;
-        for target in rest.chunks_exact_mut(block) {
-            if pixel >= count {
-                break;
-            }
+        while pixel < count && filled < room {
             // The last block overlaps the one before rather than being a smaller one.
             let first = pixel.min(last);
-            let (place, target) = target.split_last_mut().ok_or(OutOfBounds)?;
-            image.widen_block(first, staging, offsets, target)?;
-            let start = first.wrapping_mul(outputs);
-            let codes = output.get_mut(start..start.wrapping_add(outputs.wrapping_mul(4))).ok_or(OutOfBounds)?;
-            *place = codes.as_mut_ptr().expose_provenance() as u32;
-            filled += 1;
-            pixel = first.wrapping_add(4);
+            let target = rest.get_mut(filled..room).ok_or(OutOfBounds)?;
+            let blocks = widening.blocks_from(first, staging, target)?;
+            filled = filled.wrapping_add(blocks.wrapping_mul(block));
+            pixel = first.wrapping_add(blocks.wrapping_mul(4));
         }
-        let pixels = rest.get_mut(..block.wrapping_mul(filled)).ok_or(OutOfBounds)?;
+        let pixels = rest.get_mut(..filled).filter(|pixels| !pixels.is_empty()).ok_or(OutOfBounds)?;
         multiply(depth, outputs, layer, pixels, buffer)?;
     }
     Ok(())
+}
+
+/// Blocks from which on widened weights pay: a record's widening costs what it saves in as many.
+const WIDE_BLOCKS: usize = 5;
+
+/// The window as it is, or its pixels as one row where they follow each other in the image.
+fn one_row(window: &Window) -> Window {
+    let Window { input, output, kernel, stride, padding, .. } = *window;
+    if kernel == [1; 2] && stride == [1; 2] && padding == [0; 2] && input == output {
+        let row = [1, input[0].wrapping_mul(input[1])];
+        return Window { input: row, output: row, ..*window };
+    }
+    *window
 }
 
 /// All output channels of the blocks in `pixels`, each with the address of its output behind it.
@@ -233,9 +340,9 @@ fn multiply(depth: usize, outputs: usize, layer: &PackedLayer<'_>, pixels: &mut 
 }
 
 fn run(depth: usize, outputs: usize, words: &[u32], layer: &PackedLayer<'_>, pixels: &mut [u32], buffer: &mut [u32]) {
-    let Finish { tail, zero_point, bounds } = Finish::of(layer);
-    let several = pixels.len() > depth.wrapping_mul(2).wrapping_add(1) && !buffer.is_empty();
-    let weights_end = buffer.as_ptr_range().end.addr().wrapping_sub(16);
+    let Finish { tail, bounds } = Finish::of(layer);
+    let wide = !buffer.is_empty();
+    let weights_end = buffer.as_ptr_range().end.addr().wrapping_sub(8 * Scaling::WORDS);
     let pixels = pixels.as_mut_ptr_range();
     let stream = words.as_ptr_range();
     let frame = Matrix {
@@ -246,8 +353,7 @@ fn run(depth: usize, outputs: usize, words: &[u32], layer: &PackedLayer<'_>, pix
         stride: outputs,
         entry: (depth / 4).wrapping_neg() % MATRIX_UNITS,
         tail,
-        zero_point,
-        buffer: if several { buffer.as_mut_ptr().expose_provenance() } else { depth.wrapping_mul(2) },
+        buffer: if wide { buffer.as_mut_ptr().expose_provenance() } else { depth.wrapping_mul(2) },
         weights_end,
         bounds,
     };
@@ -256,10 +362,16 @@ fn run(depth: usize, outputs: usize, words: &[u32], layer: &PackedLayer<'_>, pix
     // number of blocks, at least one, of `2 * depth` words and the address of an output. The kernel writes two bytes
     // for each record at that address and at three further multiples of `outputs`: the caller took the addresses from
     // slices of `4 * outputs` bytes, and two times the records is at most `outputs`; for the overlapping record the
-    // address has advanced to the last channel and was set back by one. `buffer` takes the `depth + 12` words of a
+    // address has advanced to the last channel and was set back by one. `buffer` takes the `depth + 14` words of a
     // widened record. All words are aligned. The kernel touches nothing else but its stack, and keeps the registers
     // that its callers own.
-    unsafe { if several { nervelet_matrix_wide(&raw const frame) } else { nervelet_matrix_narrow(&raw const frame) } }
+    unsafe {
+        match own(layer) {
+            Layout::RowPairs => nervelet_matrix_plain(&raw const frame),
+            _ if wide => nervelet_matrix_wide(&raw const frame),
+            _ => nervelet_matrix(&raw const frame),
+        }
+    }
 }
 
 /// One output pixel at a time: dense layers and very small images.
@@ -274,8 +386,6 @@ fn pixels(
     let (staging, rest) = scratch.split_at_mut_checked(padded_row / 4).ok_or(OutOfBounds)?;
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     let (inputs, _) = rest.split_at_mut_checked(depth / 2).ok_or(OutOfBounds)?;
-    // What is behind the last row meets weights of zero, but it has to be a number.
-    inputs.iter_mut().skip(image.filter.rows.wrapping_mul(padded_row) / 2).for_each(|word| *word = 0);
     let [rows, columns] = image.window.output;
     for (pixel, codes) in (0..rows.wrapping_mul(columns)).zip(output.chunks_exact_mut(outputs)) {
         let origin = image.origin(pixel);
@@ -301,7 +411,8 @@ fn pixels(
 }
 
 fn run_dense(depth: usize, words: &[u32], layer: &PackedLayer<'_>, inputs: &[u32], codes: &mut [i8]) {
-    let Finish { tail, zero_point, bounds } = Finish::of(layer);
+    let Finish { tail, bounds } = Finish::of(layer);
+    let units = depth / 8;
     let (inputs, codes) = (inputs.as_ptr_range(), codes.as_mut_ptr_range());
     let frame = Dense {
         stream: words.as_ptr(),
@@ -309,12 +420,13 @@ fn run_dense(depth: usize, words: &[u32], layer: &PackedLayer<'_>, inputs: &[u32
         output_end: codes.end,
         inputs: inputs.start,
         inputs_end: inputs.end,
-        entry: (depth / 8).wrapping_neg() % DENSE_UNITS,
+        // Without a single unit of eight all are skipped.
+        entry: if units == 0 { DENSE_UNITS } else { units.wrapping_neg() % DENSE_UNITS },
+        half: depth / 4 % 2,
         tail,
-        zero_point,
         bounds,
     };
-    // SAFETY: `words` holds one record of `depth` weights for two channels (a multiple of 8, at least 8) for each two
+    // SAFETY: `words` holds one record of `depth` weights for two channels (a multiple of 4, at least 4) for each two
     // bytes of `codes`, an even number and at least two, as the caller cut both; `inputs` is `depth / 2` words.
     unsafe { nervelet_dense(&raw const frame) };
 }

@@ -158,7 +158,7 @@ impl Run<'_> {
             if words.is_empty() {
                 continue;
             }
-            let Finish { tail, zero_point, bounds } = Finish::of(self.layer);
+            let Finish { tail, bounds } = Finish::of(self.layer);
             let (stream, table) = (words.as_ptr_range(), table.as_ptr_range());
             let written = words.len() / self.record * 4;
             let frame = Depthwise {
@@ -173,10 +173,8 @@ impl Run<'_> {
                 pixels: count,
                 entry: (self.taps / 2).wrapping_neg() % PAIRS,
                 tail,
-                zero_point,
                 offsets: offsets(self.layer),
                 bounds,
-                unused: 0,
             };
             // SAFETY: `words` is a whole number of records of `taps` weights, which is even and at least 2, for four
             // channels, as the caller checked against the length of the stream. The kernel reads the channels

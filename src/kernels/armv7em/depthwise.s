@@ -15,20 +15,16 @@
 .equ DW_OUTPUT_SKIP, 28  @ from the last channel written to the next pixel's first
 .equ DW_PIXELS, 32
 .equ DW_ENTRY, 36        @ pairs to skip on entry; then the address
-.equ DW_TAIL, 40         @ 0 relu, 1 full range, 2 any; then the address
-.equ DW_ZERO_POINT, 44
-.equ DW_OFFSETS, 48
-.equ DW_LOW, 52
-.equ DW_HIGH, 56
-.equ DW_UNUSED, 60
+.equ DW_TAIL, 40         @ 0 relu, 1 any zero point, 2 any range
+.equ DW_OFFSETS, 44
+.equ DW_LOW, 48
+.equ DW_HIGH, 52
 
-.macro DW_JOIN
+@ Stores four codes.
+.macro DW_STORE
  bfi r2, r3, #8, #8
  bfi r4, r5, #8, #8
  pkhbt r2, r2, r4, lsl #16
-.endm
-
-.macro DW_STORE
  ldr r6, [sp, #DW_OUTPUT]
  str r2, [r6], #4
  str r6, [sp, #DW_OUTPUT]
@@ -41,25 +37,17 @@
 
 BEGIN depthwise
  push {r4-r11, lr}
- sub sp, #64
+ sub sp, #60
  mov r9, sp
- ldmia r0!, {r1-r8}
- stmia.w r9!, {r1-r8}
- ldmia.w r0, {r1-r8}
- stmia.w r9, {r1-r8}
+ ldmia r0!, {r1-r7}
+ stmia.w r9!, {r1-r7}
+ ldmia.w r0, {r1-r7}
+ stmia.w r9, {r1-r7}
  adr.w r0, depthwise_loop
  movs r4, #60
- mla r0, r2, r4, r0
+ mla r0, r3, r4, r0
  orr r0, r0, #1
  str r0, [sp, #DW_ENTRY]
- adr.w r0, depthwise_relu
- cmp r3, #1
- it eq
- adreq.w r0, depthwise_full
- it hi
- adrhi.w r0, depthwise_any
- orr r0, r0, #1
- str r0, [sp, #DW_TAIL]
  ldr lr, [sp, #DW_OFFSETS]
 depthwise_pixel:
  ldr r0, [sp, #DW_STREAM]
@@ -90,40 +78,28 @@ depthwise_loop:
  ldr r6, [sp, #DW_TABLE_END]
  cmp r1, r6
  bne.w depthwise_loop
- ldr.w pc, [sp, #DW_TAIL]
- .balign 4
-depthwise_relu:
+ ldr r1, [sp, #DW_TAIL]
+ cbnz r1, depthwise_any
  ldmia.w r0!, {r6-r11}
- REQUANTIZE_RELU r2, r6, r7
- REQUANTIZE_RELU r3, r8, r9
- REQUANTIZE_RELU r4, r10, r11
- ldrd r6, r7, [r0], #8
- REQUANTIZE_RELU r5, r6, r7
- DW_JOIN
- DW_STORE
- .balign 4
-depthwise_full:
- ldr r1, [sp, #DW_ZERO_POINT]
+ SCALE_RELU r2, r6, r7, r8
+ SCALE_RELU r3, r9, r10, r11
  ldmia.w r0!, {r6-r11}
- REQUANTIZE r2, r6, r7, r1
- REQUANTIZE r3, r8, r9, r1
- REQUANTIZE r4, r10, r11, r1
- ldrd r6, r7, [r0], #8
- REQUANTIZE r5, r6, r7, r1
- DW_JOIN
+ SCALE_RELU r4, r6, r7, r8
+ SCALE_RELU r5, r9, r10, r11
  DW_STORE
- .balign 4
 depthwise_any:
- ldr r1, [sp, #DW_ZERO_POINT]
  .irp sum, r2, r3, r4, r5
- ldrd r6, r7, [r0], #8
- SPLIT_SHIFT r7, r8, r9
- REQUANTIZE_ANY \sum, r6, r8, r7, r9, r1, r10
+ ldmia r0!, {r6-r8}
+ lsr r9, r8, #8
+ SCALE \sum, r6, r7, r8, r9, r10
  .endr
- DW_JOIN
- ldr r6, [sp, #DW_LOW]
- ldr r7, [sp, #DW_HIGH]
- CLAMP r2, r6, r7, r8
+ cmp r1, #2
+ bne 1f
+ ldrd r6, r7, [sp, #DW_LOW]
+ .irp sum, r2, r3, r4, r5
+ CLAMP \sum, r6, r7, r8
+ .endr
+1:
  DW_STORE
 depthwise_next:
  ldr r6, [sp, #DW_PIXEL]
@@ -138,6 +114,6 @@ depthwise_next:
  subs r6, r6, #1
  str r6, [sp, #DW_PIXELS]
  bne.w depthwise_pixel
- add sp, #64
+ add sp, #60
  pop {r4-r11, pc}
 END depthwise

@@ -80,25 +80,15 @@ pub fn dot(input: &[i8], weights: &[i8], input_offset: i32) -> i32 {
     sum.wrapping_add(reference::dot(input_rest, weight_rest, input_offset))
 }
 
-/// The lower difference of halfwords, modulo 2^16.
-#[inline(always)]
-fn ssub16(a: u32, b: u32) -> u32 {
-    let result: u32;
-    // SAFETY: register-to-register; sets the GE flags, so flags are not claimed to be preserved.
-    unsafe {
-        asm!("ssub16 {result}, {a}, {b}", result = lateout(reg) result, a = in(reg) a, b = in(reg) b, options(pure, nomem, nostack));
-    };
-    result
-}
-
-/// Makes the factors of the dense kernel: of each four codes the words `256 * even - odd + 127` and `odd`.
+/// Makes the factors of the dense kernel: of each four codes the words `even` and `256 * odd + 127 - even`.
 pub fn spread(codes: &[i8], target: &mut [u32]) {
-    const MINUS_127: u32 = 0xFF81_FF81;
     let (words, _) = codes.as_chunks::<4>();
     let (pairs, _) = target.as_chunks_mut::<2>();
     for (codes, pair) in words.iter().zip(pairs) {
         let word = u32::from_le_bytes(codes.map(i8::cast_unsigned));
-        let even = word << 8 & 0xFF00_FF00;
-        *pair = [ssub16(even, sxtab16_odd(MINUS_127, word)), sxtb16_odd(word)];
+        *pair = [sxtb16(word), word ^ TURNED];
     }
 }
+
+/// The bits of the even codes that the dense and the matrix kernel take turned over.
+pub const TURNED: u32 = 0x007F_007F;

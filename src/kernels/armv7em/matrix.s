@@ -1,27 +1,27 @@
-@ nervelet_matrix_narrow(frame), nervelet_matrix_wide(frame): two output channels by four pixels at a time.
+@ nervelet_matrix(frame), nervelet_matrix_wide(frame), nervelet_matrix_plain(frame): two output channels by four pixels
+@ at a time.
 @
-@ Eight sums (r2-r5 of the first channel, r6-r9 of the second) stay in registers; for each pair of inputs a word of
-@ weights of both channels (r10, r11) meets the words of the four pixels (r12, lr, two by two). r0 walks the widened
-@ pixels, r1 the weights: that is all fourteen registers, so everything else is in the frame on the stack.
-@ "wide" sign-extends a record's weights once, into memory, for all blocks of pixels; "narrow" does it for each block,
-@ where there are few. Per 4 inputs of 8 sums: 22 or 26 instructions for 32 multiply-accumulates.
+@ Eight sums (r2-r5 of the first channel, r6-r9 of the second) stay in registers; words of weights of both channels (r10,
+@ r11) meet the words of the four pixels (r12, lr, two by two). r0 walks the widened pixels, r1 the weights: that is all
+@ fourteen registers, so everything else is in the frame on the stack.
+@ Two weights share a halfword (see dense.s): of 4 inputs, the words of weights meet the first factors as they are, then
+@ sign-extended the second ones. "wide" sign-extends a record's weights once, into memory, for all blocks of pixels. Per
+@ 4 inputs of 8 sums: 23 or 22 instructions for 32 multiply-accumulates. "plain" has a byte for each weight: 26.
 @
 @ Behind each block of widened pixels stands the address of its next output; it advances by 2 with every record.
 
-.equ MX_SECOND, 0        @ mantissa and shift of the second channel
-.equ MX_PIXELS_SAVED, 8
-.equ MX_STREAM, 12       @ the next record
-.equ MX_STREAM_END, 16
-.equ MX_PIXELS, 20       @ the first block
-.equ MX_PIXELS_END, 24
-.equ MX_STRIDE, 28       @ from one output pixel to the next
-.equ MX_ENTRY, 32        @ units to skip on entry; then the address
-.equ MX_TAIL, 36         @ 0 relu, 1 full range, 2 any; then the address
-.equ MX_ZERO_POINT, 40
-.equ MX_BUFFER, 44       @ wide: where the record is sign-extended; narrow: bytes of a record's weights
-.equ MX_WEIGHTS_END, 48
-.equ MX_LOW, 52
-.equ MX_HIGH, 56
+.equ MX_SAVED, 0
+.equ MX_STREAM, 4        @ the next record
+.equ MX_STREAM_END, 8
+.equ MX_PIXELS, 12       @ the first block
+.equ MX_PIXELS_END, 16
+.equ MX_STRIDE, 20       @ from one output pixel to the next
+.equ MX_ENTRY, 24        @ units to skip on entry; then the address
+.equ MX_TAIL, 28         @ 0 relu, 1 any zero point, 2 any range
+.equ MX_BUFFER, 32       @ wide: where the record is sign-extended; else: bytes of a record's weights
+.equ MX_WEIGHTS_END, 36
+.equ MX_LOW, 40
+.equ MX_HIGH, 44
 
 .macro MX_MULTIPLY
  ldrd r12, lr, [r0], #8
@@ -36,15 +36,12 @@
  smlad r9, r11, lr, r9
 .endm
 
-.macro MX_JOIN
+@ Stores four pairs of codes, then goes on with the next block or record.
+.macro MX_STORE name
  bfi r2, r6, #8, #8
  bfi r3, r7, #8, #8
  bfi r4, r8, #8, #8
  bfi r5, r9, #8, #8
-.endm
-
-@ Stores the four pairs of codes, then goes on with the next block or record.
-.macro MX_STORE name
  ldr r10, [r0]
  ldr r12, [sp, #MX_STRIDE]
  strh r3, [r10, r12]
@@ -59,27 +56,17 @@
  b.w \name\()_next
 .endm
 
-.macro MATRIX name, wide, unit_bytes
+.macro MATRIX name, wide, plain, unit_bytes
 BEGIN \name
  push {r4-r11, lr}
- ldmia.w r0, {r1-r12}
- push {r1-r12}
- sub sp, #12
+ ldmia.w r0, {r1-r11}
+ push {r1-r11}
+ sub sp, #4
  adr.w r0, \name\()_loop
- ldr r1, [sp, #MX_ENTRY]
  movs r2, #\unit_bytes
- mla r0, r1, r2, r0
+ mla r0, r6, r2, r0
  orr r0, r0, #1
  str r0, [sp, #MX_ENTRY]
- ldr r1, [sp, #MX_TAIL]
- adr.w r0, \name\()_relu
- cmp r1, #1
- it eq
- adreq.w r0, \name\()_full
- it hi
- adrhi.w r0, \name\()_any
- orr r0, r0, #1
- str r0, [sp, #MX_TAIL]
 \name\()_record:
  .if \wide
  ldr r1, [sp, #MX_STREAM]
@@ -96,30 +83,24 @@ BEGIN \name
  sub r11, r10, r0
  tst r11, #16
  beq 2f
- ldrd r2, r4, [r1], #8
- sxtb16 r3, r2, ror #8
- sxtb16 r2, r2
- sxtb16 r5, r4, ror #8
- sxtb16 r4, r4
+ ldrd r2, r3, [r1], #8
+ sxtb16 r4, r2
+ sxtb16 r5, r3
  stmia r0!, {r2-r5}
  cmp r0, r10
  beq 3f
 2:
- ldmia r1!, {r2, r4, r6, r8}
- sxtb16 r3, r2, ror #8
- sxtb16 r2, r2
- sxtb16 r5, r4, ror #8
- sxtb16 r4, r4
- sxtb16 r7, r6, ror #8
- sxtb16 r6, r6
- sxtb16 r9, r8, ror #8
- sxtb16 r8, r8
+ ldmia r1!, {r2, r3, r6, r7}
+ sxtb16 r4, r2
+ sxtb16 r5, r3
+ sxtb16 r8, r6
+ sxtb16 r9, r7
  stmia r0!, {r2-r9}
  cmp r0, r10
  bne 2b
 3:
- ldmia r1!, {r2-r5}
- stmia r0!, {r2-r5}
+ ldmia r1!, {r2-r7}
+ stmia r0!, {r2-r7}
  str r1, [sp, #MX_STREAM]
  .else
  ldr r1, [sp, #MX_STREAM]
@@ -147,91 +128,79 @@ BEGIN \name
  .balign 4
 \name\()_loop:
  .rept 8
- .rept 2
  .if \wide
  ldrd r10, r11, [r1], #8
- .else
+ MX_MULTIPLY
+ ldrd r10, r11, [r1], #8
+ MX_MULTIPLY
+ .elseif \plain
+ .rept 2
  ldr r11, [r1], #4
  sxtb16 r10, r11
  sxtb16 r11, r11, ror #8
- .endif
  MX_MULTIPLY
  .endr
+ .else
+ ldrd r10, r11, [r1], #8
+ MX_MULTIPLY
+ sxtb16 r10, r10
+ sxtb16 r11, r11
+ MX_MULTIPLY
+ .endif
  .endr
  ldr r12, [sp, #MX_WEIGHTS_END]
  cmp r1, r12
  bne.w \name\()_loop
- ldr.w pc, [sp, #MX_TAIL]
- .balign 4
-\name\()_relu:
- ldrd r10, r11, [r1], #8
- REQUANTIZE_RELU r2, r10, r11
- REQUANTIZE_RELU r3, r10, r11
- REQUANTIZE_RELU r4, r10, r11
- REQUANTIZE_RELU r5, r10, r11
- ldrd r10, r11, [r1]
- REQUANTIZE_RELU r6, r10, r11
- REQUANTIZE_RELU r7, r10, r11
- REQUANTIZE_RELU r8, r10, r11
- REQUANTIZE_RELU r9, r10, r11
- MX_JOIN
+ ldr r12, [sp, #MX_TAIL]
+ cmp r12, #0
+ bne 4f
+ ldmia.w r1!, {r10-r12}
+ .irp sum, r2, r3, r4, r5
+ SCALE_RELU \sum, r10, r11, r12, \plain
+ .endr
+ ldmia.w r1, {r10-r12}
+ .irp sum, r6, r7, r8, r9
+ SCALE_RELU \sum, r10, r11, r12, \plain
+ .endr
  MX_STORE \name
- .balign 4
-\name\()_full:
- ldr r12, [sp, #MX_ZERO_POINT]
- ldrd r10, r11, [r1], #8
- REQUANTIZE r2, r10, r11, r12
- REQUANTIZE r3, r10, r11, r12
- REQUANTIZE r4, r10, r11, r12
- REQUANTIZE r5, r10, r11, r12
- ldrd r10, r11, [r1]
- REQUANTIZE r6, r10, r11, r12
- REQUANTIZE r7, r10, r11, r12
- REQUANTIZE r8, r10, r11, r12
- REQUANTIZE r9, r10, r11, r12
- MX_JOIN
- MX_STORE \name
- .balign 4
-\name\()_any:
- str r0, [sp, #MX_PIXELS_SAVED]
- ldmia.w r1, {r10-r12, lr}
- strd r12, lr, [sp, #MX_SECOND]
- ldr r0, [sp, #MX_ZERO_POINT]
- SPLIT_SHIFT r11, r12, lr
- REQUANTIZE_ANY r2, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r3, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r4, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r5, r10, r12, r11, lr, r0, r1
- ldrd r10, r11, [sp, #MX_SECOND]
- SPLIT_SHIFT r11, r12, lr
- REQUANTIZE_ANY r6, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r7, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r8, r10, r12, r11, lr, r0, r1
- REQUANTIZE_ANY r9, r10, r12, r11, lr, r0, r1
- MX_JOIN
- ldr r10, [sp, #MX_LOW]
- ldr r11, [sp, #MX_HIGH]
- CLAMP r2, r10, r11, r12
- CLAMP r3, r10, r11, r12
- CLAMP r4, r10, r11, r12
- CLAMP r5, r10, r11, r12
- ldr r0, [sp, #MX_PIXELS_SAVED]
+4:
+ str r0, [sp, #MX_SAVED]
+ ldmia.w r1!, {r10-r12}
+ lsr r0, r12, #8
+ .irp sum, r2, r3, r4, r5
+ SCALE \sum, r10, r11, r12, r0, lr, \plain
+ .endr
+ ldmia.w r1, {r10-r12}
+ lsr r0, r12, #8
+ .irp sum, r6, r7, r8, r9
+ SCALE \sum, r10, r11, r12, r0, lr, \plain
+ .endr
+ ldr r0, [sp, #MX_TAIL]
+ cmp r0, #2
+ bne 5f
+ ldrd r10, r11, [sp, #MX_LOW]
+ .irp sum, r2, r3, r4, r5, r6, r7, r8, r9
+ CLAMP \sum, r10, r11, r12
+ .endr
+5:
+ ldr r0, [sp, #MX_SAVED]
  MX_STORE \name
 \name\()_next:
  .if \wide
  ldr r1, [sp, #MX_STREAM]
  .else
  ldr r1, [sp, #MX_WEIGHTS_END]
- add r1, r1, #16
+ add r1, r1, #24
  str r1, [sp, #MX_STREAM]
  .endif
  ldr r2, [sp, #MX_STREAM_END]
  cmp r1, r2
  bne.w \name\()_record
- add sp, #60
+ add sp, #48
  pop {r4-r11, pc}
 END \name
 .endm
 
-MATRIX matrix_narrow, 0, 104
-MATRIX matrix_wide, 1, 88
+MATRIX matrix, 0, 0, 92
+MATRIX matrix_wide, 1, 0, 88
+MATRIX matrix_plain, 0, 1, 104

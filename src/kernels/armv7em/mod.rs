@@ -2,8 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `requantize.s` | from a sum to a code in five instructions, and the proof that it is the reference's arithmetic |
-//! | `widen.s` | input codes once become 16-bit numbers, offset added, in the order of the matrix kernel |
+//! | `requantize.s` | from a sum to a code in three instructions |
+//! | `widen.s` | input codes once become 16-bit factors, in the order of the matrix kernel |
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | two channels of one pixel: dense layers |
 //! | `depthwise.s` | four channels of one pixel, any taps |
@@ -58,13 +58,9 @@ impl Core for Armv7em {
         scratch: &mut [u32],
         output: &mut [i8],
     ) -> Result {
-        match layer.packing.layout {
-            packing::Layout::Armv7em(Layout::DepthwiseColumns) => {
-                columns::depthwise_conv_2d(window, channels, input, layer, scratch, output)
-            }
-            packing::Layout::Armv7em(_) => {
-                depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)
-            }
+        match own(layer) {
+            Layout::DepthwiseColumns => columns::depthwise_conv_2d(window, channels, input, layer, scratch, output),
+            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output),
         }
     }
 
@@ -79,4 +75,10 @@ impl Core for Armv7em {
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
         pooling::average_pool_2d(window, channels, input, range, output)
     }
+}
+
+/// The layout of a layer among those of this core.
+fn own(layer: &PackedLayer<'_>) -> Layout {
+    let packing::Layout::Armv7em(layout) = layer.packing.layout;
+    layout
 }

@@ -1,12 +1,13 @@
 //! Weights laid out for a core's kernels: where each number lies, so that hosts write it and any kernel can read it.
 //!
 //! A packed layer is one stream of 32-bit words in the order in which a kernel consumes it: a record for each group of
-//! output channels with their biases, weights, mantissas and right shifts. Where the channels don't fill the last
-//! record, it overlaps the one before: channels are computed twice rather than in a kernel of their own.
+//! output channels with their biases, weights and scales. Where the channels don't fill the last record, it overlaps
+//! the one before: channels are computed twice rather than in a kernel of their own.
 //!
-//! Packed layers keep the bound `|sum| << left shift < 2^30`, which [`PackedLayer::verify`] proves from the depth, the
-//! biases and the shifts alone. Doubling a sum is then exact, and `round(2 * sum * mantissa / 2^32)`, one instruction
-//! of many cores, equals the doubling high product of the reference.
+//! Unless a layout has scales of its own, they are mantissas and right shifts, and packed layers keep the bound
+//! `|sum| << left shift < 2^30`, which [`PackedLayer::verify`] proves from the depth, the biases and the shifts alone.
+//! Doubling a sum is then exact, and `round(2 * sum * mantissa / 2^32)`, one instruction of many cores, equals the
+//! doubling high product of the reference.
 //!
 //! Each core's layouts are a module. A build for a core knows those of the core alone; a
 //! build for any other machine, such as a host, knows all.
@@ -59,8 +60,7 @@ pub trait Records: Copy {
     /// The extents of a filter of `rows` rows with `row` weights each; for a depthwise filter a row is one of taps.
     fn filter(self, rows: usize, row: usize) -> Filter;
 
-    /// The words of one record whose filters have `depth` weights: first a bias for each lane, last a mantissa and a
-    /// right shift for each.
+    /// The words of one record whose filters have `depth` weights: first a bias for each lane, last its scale.
     fn record_words(self, depth: usize) -> usize;
 
     /// Weight `k` of a lane, counted with padding.
@@ -75,6 +75,29 @@ pub trait Records: Copy {
     /// A lane's sum from `products`, the sum of products of weights and inputs without their zero point.
     fn sum(self, bias: i32, _zero_point: i32, _weights: impl Iterator<Item = i32>, products: i32) -> i32 {
         bias.wrapping_add(products)
+    }
+
+    /// The words of a lane's scale.
+    fn scale_words(self) -> usize {
+        2
+    }
+
+    /// The multiplier of a scale.
+    fn multiplier(self, scale: &[u32]) -> Multiplier {
+        let [mantissa, right] = [0, 1].map(|at| scale.get(at).map_or(0, |word| *word as i32));
+        Multiplier { mantissa, exponent: right.wrapping_neg() as i8 }
+    }
+
+    /// What a scale makes of a lane's finished sum, before it is clamped.
+    fn scaled(self, scale: &[u32], sum: i32, zero_point: i32) -> i32 {
+        self.multiplier(scale).apply(sum).wrapping_add(zero_point)
+    }
+
+    /// Whether a scale is one, and keeps the bound on sums of a lane.
+    fn scales(self, scale: &[u32], shifts_right: bool, largest: i64, _zero_point: i32) -> bool {
+        let [mantissa, right] = [0, 1].map(|at| scale.get(at).map_or(i32::MIN, |word| *word as i32));
+        let least = if shifts_right { 1 } else { -30 };
+        mantissa >= 0 && (least..=31).contains(&right) && largest << right.min(0).unsigned_abs() < 1 << 30
     }
 
     /// Whether a record keeps what its kernel takes for granted beside the bound on sums.
@@ -211,6 +234,11 @@ pub const fn padded_image_words(window: &Window, channels: usize) -> usize {
     if inside || bytes > MOST_PADDED_BYTES { 0 } else { bytes.div_ceil(4) }
 }
 
+/// Whether a window has the pixels for blocks of four; fewer are computed one by one.
+pub const fn in_blocks(window: &Window) -> bool {
+    window.output[0].saturating_mul(window.output[1]) >= 4
+}
+
 /// The scratch words for four kernel rows that don't lie in the image as they are: with taps outside or apart, or whole
 /// words that may end behind the image.
 pub const fn staging_words(window: &Window, filter: &Filter) -> usize {
@@ -242,25 +270,24 @@ pub struct PackedLayer<'a> {
 }
 
 impl PackedLayer<'_> {
-    /// Whether the stream has the length that its geometry asks for and keeps the bound on sums.
+    /// Whether the stream has the length that its geometry asks for, scales that fit it, and keeps the bound on sums.
     pub fn verify(&self, filter: &Filter, channels: usize) -> bool {
-        let layout = self.packing.layout;
+        let Packing { layout, shifts_right } = self.packing;
         let words = layout.record_words(filter.depth);
         let fits = channels >= layout.lanes()
             && (1..=MAX_DEPTH).contains(&filter.depth)
             && Some(self.words.len()) == layout.records(channels).checked_mul(words);
-        fits && self.words.chunks_exact(words).all(|record| {
-            let (biases, rest) = record.split_at_checked(layout.lanes()).unwrap_or_default();
-            let multipliers = rest.rchunks(2 * layout.lanes()).next().unwrap_or_default().chunks_exact(2);
-            biases.len() == layout.lanes()
-                && biases.iter().zip(multipliers).all(|(bias, multiplier)| {
-                    let [mantissa, right] = [0, 1].map(|at| multiplier.get(at).map_or(i32::MIN, |word| *word as i32));
-                    let least = if self.packing.shifts_right { 1 } else { -30 };
-                    let largest = each_core!(layout, own => own.largest_sum(filter.depth, *bias as i32));
-                    mantissa >= 0 && (least..=31).contains(&right) && largest << right.min(0).unsigned_abs() < 1 << 30
+        fits && each_core!(layout, own => self.words.chunks_exact(words).all(|record| {
+            let scale_words = own.scale_words();
+            let (biases, rest) = record.split_at_checked(own.lanes()).unwrap_or_default();
+            let scales = rest.rchunks(scale_words * own.lanes()).next().unwrap_or_default().chunks_exact(scale_words);
+            biases.len() == own.lanes()
+                && biases.iter().zip(scales).all(|(bias, scale)| {
+                    let largest = own.largest_sum(filter.depth, *bias as i32);
+                    own.scales(scale, shifts_right, largest, self.output_zero_point)
                 })
-                && each_core!(layout, own => own.admits(record, filter.depth))
-        })
+                && own.admits(record, filter.depth)
+        }))
     }
 
     /// The record and the lane of a channel.
@@ -273,16 +300,30 @@ impl PackedLayer<'_> {
         (self.words.get(start..start.wrapping_add(words)).unwrap_or_default(), lane)
     }
 
-    /// The bias and the multiplier of a channel.
-    pub fn requantization(&self, channel: usize, channels: usize, depth: usize) -> Option<(i32, Multiplier)> {
+    /// The bias and the scale of a channel.
+    fn bias_and_scale(&self, channel: usize, channels: usize, depth: usize) -> Option<(i32, &[u32])> {
         let (record, lane) = self.place(channel, channels, depth);
-        let lanes = self.packing.layout.lanes();
-        let multiplier = record.rchunks(2 * lanes).next()?.get(2 * lane..)?;
-        let exponent = (*multiplier.get(1)? as i32).wrapping_neg() as i8;
-        Some((*record.get(lane)? as i32, Multiplier { mantissa: *multiplier.first()? as i32, exponent }))
+        let words = each_core!(self.packing.layout, own => own.scale_words());
+        let scales = record.rchunks(words * self.packing.layout.lanes()).next()?;
+        Some((*record.get(lane)? as i32, scales.chunks_exact(words).nth(lane)?))
     }
 
-    /// A channel's sum from `products`, the sum of products of weights and inputs without their zero point.
+    /// The bias and the multiplier of a channel.
+    pub fn requantization(&self, channel: usize, channels: usize, depth: usize) -> Option<(i32, Multiplier)> {
+        let (bias, scale) = self.bias_and_scale(channel, channels, depth)?;
+        Some((bias, each_core!(self.packing.layout, own => own.multiplier(scale))))
+    }
+
+    /// The code of a channel from `products`, as in [`PackedLayer::sum`].
+    pub fn code(&self, channel: usize, channels: usize, depth: usize, products: i32) -> Option<i8> {
+        let (bias, scale) = self.bias_and_scale(channel, channels, depth)?;
+        let sum = self.sum(channel, channels, depth, bias, products);
+        let code = each_core!(self.packing.layout, own => own.scaled(scale, sum, self.output_zero_point));
+        let [low, high] = self.range;
+        Some(code.min(high).max(low) as i8)
+    }
+
+    /// A channel's sum, as its scale takes it, from `products`, the sum of products of weights and inputs without their zero point.
     pub fn sum(&self, channel: usize, channels: usize, depth: usize, bias: i32, products: i32) -> i32 {
         let zero_point = self.input_offset.wrapping_neg();
         let weights = (0..depth).map(|k| self.weight(channel, channels, depth, k).unwrap_or(0));

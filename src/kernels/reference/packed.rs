@@ -3,14 +3,6 @@
 use super::super::packing::PackedLayer;
 use super::super::{OutOfBounds, Result, Window};
 
-impl PackedLayer<'_> {
-    /// The output code of a channel's finished sum.
-    fn finish(&self, multiplier: crate::fixed::Multiplier, sum: i32) -> i8 {
-        let [low, high] = self.range;
-        multiplier.apply(sum).wrapping_add(self.output_zero_point).min(high).max(low) as i8
-    }
-}
-
 /// Calls `visit` with the input offset (in pixels) and the kernel's row and column of every tap inside the image.
 #[inline(always)]
 fn each_tap(
@@ -44,7 +36,6 @@ pub fn conv_2d_packed(
         for column in 0..window.output[1] {
             let pixel = pixels.next().ok_or(OutOfBounds)?;
             for (channel, code) in pixel.iter_mut().enumerate() {
-                let (bias, multiplier) = layer.requantization(channel, outputs, filter.depth).ok_or(OutOfBounds)?;
                 let mut sum = 0_i32;
                 each_tap(window, [row, column], |at, row_tap, column_tap| {
                     let at = at.wrapping_mul(channels);
@@ -57,7 +48,7 @@ pub fn conv_2d_packed(
                     }
                     Ok(())
                 })?;
-                *code = layer.finish(multiplier, layer.sum(channel, outputs, filter.depth, bias, sum));
+                *code = layer.code(channel, outputs, filter.depth, sum).ok_or(OutOfBounds)?;
             }
         }
     }
@@ -78,7 +69,7 @@ pub fn depthwise_conv_2d_packed(
         for column in 0..window.output[1] {
             let pixel = pixels.next().ok_or(OutOfBounds)?;
             for (channel, code) in pixel.iter_mut().enumerate() {
-                let (mut sum, multiplier) = layer.requantization(channel, channels, filter.depth).ok_or(OutOfBounds)?;
+                let mut sum = 0_i32;
                 each_tap(window, [row, column], |at, row_tap, column_tap| {
                     let value = input.get(at.wrapping_mul(channels).wrapping_add(channel)).ok_or(OutOfBounds)?;
                     let k = row_tap.wrapping_mul(filter.padded_row).wrapping_add(column_tap);
@@ -87,7 +78,7 @@ pub fn depthwise_conv_2d_packed(
                     sum = sum.wrapping_add(value.wrapping_mul(weight));
                     Ok(())
                 })?;
-                *code = layer.finish(multiplier, sum);
+                *code = layer.code(channel, channels, filter.depth, sum).ok_or(OutOfBounds)?;
             }
         }
     }

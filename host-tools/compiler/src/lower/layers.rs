@@ -167,8 +167,8 @@ impl Lowering<'_> {
         let packed = match (shape, &self.input(node, 1)?.data) {
             (Some(shape), Some(Data::Int8(weights))) => {
                 let (bias, multipliers) = (self.bias(node, channels)?, self.multipliers(node, channels, product)?);
-                let zero_point = scale(self.input(node, 0)?)?.zero_point;
-                pack(self.target, &shape, weights, &bias, &multipliers, zero_point)
+                let zero_points = [scale(self.input(node, 0)?)?.zero_point, scale(self.output(node)?)?.zero_point];
+                pack(self.target, &shape, weights, &bias, &multipliers, zero_points)
             }
             _ => None,
         };

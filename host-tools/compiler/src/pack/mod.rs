@@ -84,48 +84,76 @@ pub struct Packed {
     pub most_scratch: usize,
 }
 
-/// Packs a layer of row-major `weights`, or tells that no packing fits it: then it stays row-major. `zero_point` is that
-/// of the input.
+/// Packs a layer of row-major `weights`, or tells that no packing fits it: then it stays row-major. `zero_points` are
+/// those of input and output.
 pub fn pack(
     target: Target,
     shape: &Shape,
     weights: &[i8],
     bias: &[i32],
     multipliers: &[Multiplier],
-    zero_point: i32,
+    zero_points: [i32; 2],
 ) -> Option<Packed> {
-    let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
-    let Choice { layout, most_scratch } = match target {
-        Target::Dsp => armv7em::choose(shape)?,
-        Target::Any | Target::Armv7m | Target::Armv6m | Target::Mve => return None,
+    let choices = match target {
+        Target::Dsp => armv7em::choose(shape),
+        Target::Any | Target::Armv7m | Target::Armv6m | Target::Mve => Vec::new(),
     };
-    let [rows, columns] = window.kernel;
-    // A single input channel with many filters is an ordinary convolution.
-    let row = if depthwise { columns } else { columns * inputs };
-    let filter = layout.filter(rows, row);
-    if outputs < layout.lanes() || weights.len() != outputs * rows * row {
+    let channels = |filter: &Filter| channels(shape, filter, weights, bias, multipliers, zero_points[0]);
+    choices.into_iter().find_map(|choice| packed(&choice, shape, channels, zero_points))
+}
+
+/// The output channels with their filters padded, unless the weights are not those of the geometry.
+fn channels(
+    shape: &Shape,
+    filter: &Filter,
+    weights: &[i8],
+    bias: &[i32],
+    multipliers: &[Multiplier],
+    zero_point: i32,
+) -> Option<Vec<Channel>> {
+    let (outputs, taps) = (shape.channels[1], filter.rows * filter.row);
+    if weights.len() != outputs * taps {
         return None;
     }
-    let weight = |channel: usize, at: usize| match depthwise {
+    let weight = |channel: usize, at: usize| match shape.depthwise {
         true => weights[at * outputs + channel],
-        false => weights[channel * rows * row + at],
+        false => weights[channel * taps + at],
     };
     let channel = |channel: usize| {
         Channel {
-            filter: padded(&filter, |at| weight(channel, at)),
+            filter: padded(filter, |at| weight(channel, at)),
             bias: bias[channel],
             multiplier: multipliers[channel],
         }
         .without_constant_sum(zero_point)
     };
-    let all: Vec<Channel> = (0..outputs).map(channel).collect();
+    Some((0..outputs).map(channel).collect())
+}
+
+/// A layer in a layout, unless one of its numbers doesn't fit.
+fn packed(
+    choice: &Choice,
+    shape: &Shape,
+    channels: impl FnOnce(&Filter) -> Option<Vec<Channel>>,
+    zero_points: [i32; 2],
+) -> Option<Packed> {
+    let Choice { layout, most_scratch } = *choice;
+    let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
+    let [rows, columns] = window.kernel;
+    // A single input channel with many filters is an ordinary convolution.
+    let row = if depthwise { columns } else { columns * inputs };
+    let filter = layout.filter(rows, row);
+    let all = channels(&filter)?;
+    if outputs < layout.lanes() || !layout.computes(&window) {
+        return None;
+    }
     let shifts_right = all.iter().all(|channel| channel.right_shift() >= 1);
     let mut words = Vec::new();
     for record in 0..layout.records(outputs) {
         let first = layout.first_channel(record, outputs);
         let lanes = &all[first..first + layout.lanes()];
         match layout {
-            Layout::Armv7em(layout) => words.extend(armv7em::record(layout, lanes, zero_point)?),
+            Layout::Armv7em(layout) => words.extend(armv7em::record(layout, lanes, zero_points)?),
         }
     }
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
@@ -133,8 +161,8 @@ pub fn pack(
     let layer = PackedLayer {
         packing: packed.packing,
         words: &packed.words,
-        input_offset: 0,
-        output_zero_point: 0,
+        input_offset: -zero_points[0],
+        output_zero_point: zero_points[1],
         range: [-128, 127],
     };
     layer.verify(&filter, outputs).then_some(packed)
@@ -159,7 +187,8 @@ impl Channel {
         -i32::from(self.multiplier.exponent)
     }
 
-    /// What a record ends with for the channel.
+    /// What a record ends with for the channel, unless its layout has scales of its own.
+    #[allow(dead_code, reason = "the layouts of Armv7E-M have scales of their own")]
     fn multiplier_words(&self) -> [u32; 2] {
         [self.multiplier.mantissa as u32, self.right_shift() as u32]
     }
@@ -238,22 +267,21 @@ mod tests {
                 let multipliers: Vec<Multiplier> =
                     (0..outputs).map(|i| Multiplier { mantissa: (1 << 30) + i as i32, exponent: -(i as i8) }).collect();
                 let shape = Shape { window, channels, depthwise };
-                let packed = pack(Target::Dsp, &shape, &weights, &bias, &multipliers, 5).unwrap();
+                let packed = pack(Target::Dsp, &shape, &weights, &bias, &multipliers, [5, 7]).unwrap();
                 assert!(!packed.packing.shifts_right);
                 let filter = packed.packing.layout.filter(rows, row);
                 let layer = PackedLayer {
                     packing: packed.packing,
                     words: &packed.words,
-                    input_offset: 0,
-                    output_zero_point: 0,
+                    input_offset: -5,
+                    output_zero_point: 7,
                     range: [-128, 127],
                 };
                 for channel in 0..outputs {
-                    let found = layer.requantization(channel, outputs, filter.depth);
-                    let (start, multiplier) = found.unwrap();
+                    let (start, multiplier) = layer.requantization(channel, outputs, filter.depth).unwrap();
                     assert_eq!(multiplier, multipliers[channel]);
-                    let layer = PackedLayer { input_offset: -5, ..layer };
-                    assert_eq!(layer.sum(channel, outputs, filter.depth, start, 77), bias[channel] + 77);
+                    let sum = layer.sum(channel, outputs, filter.depth, start, 77);
+                    assert_eq!(sum, (bias[channel] + 77) * 256);
                     for at in 0..rows * row {
                         let k = at / row * filter.padded_row + at % row;
                         let expected = match depthwise {
@@ -268,17 +296,27 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_could_wrap_stay_row_major() {
+    fn sums_that_could_wrap_take_another_layout() {
+        use nervelet::kernels::packing::armv7em::Layout as Own;
+        let of = Layout::Armv7em;
         let image = [1, 4];
         let window =
             Window { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
         let shape = Shape { window, channels: [4, 2], depthwise: false };
         let factor = |exponent| [Multiplier { mantissa: 1 << 30, exponent }; 2];
-        let pack = |bias: i32, exponent: i8| pack(Target::Dsp, &shape, &[1; 8], &[bias, 0], &factor(exponent), 0);
-        assert!(pack(1 << 29, -1).is_some());
-        assert!(pack(1 << 30, -1).is_none());
-        // 4 weights and a bias of 1000 give sums below 2^18.
-        assert!(pack(1000, 12).is_some_and(|packed| !packed.packing.shifts_right));
-        assert!(pack(1000, 13).is_none());
+        let pack = |weight: i8, bias: i32, exponent: i8| {
+            let weights = [weight, weight, 1, 1, 1, 1, 1, 1];
+            let packed = pack(Target::Dsp, &shape, &weights, &[bias, 0], &factor(exponent), [0, 0]);
+            packed.map(|packed| packed.packing.layout)
+        };
+        assert_eq!(pack(1, 1 << 22, -15), Some(of(Own::SharedRowPairs)));
+        assert_eq!(pack(1, 1 << 23, -5), Some(of(Own::RowPairs)));
+        assert_eq!(pack(1, 1 << 29, -5), Some(of(Own::RowPairs)));
+        assert_eq!(pack(1, 1 << 30, -1), None);
+        // Two weights of -128 don't share a halfword.
+        assert_eq!(pack(-128, 0, -1), Some(of(Own::RowPairs)));
+        // 4 weights and a bias of 1000 give sums below 2^11.
+        assert_eq!(pack(1, 1000, 6), Some(of(Own::SharedRowPairs)));
+        assert_eq!(pack(1, 1000, 7), None);
     }
 }
