@@ -8,7 +8,7 @@ use nervelet_qemu::Board;
 use serde::Serialize;
 
 use crate::execute::{self, Place};
-use crate::{arrays, model_file};
+use crate::{arrays, bench_compare, model_file};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -23,37 +23,40 @@ pub struct Arguments {
     /// Writes the figures as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Shows what changed since an earlier --json of the same model.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
 }
 
 /// The figures, as `--json` writes them; null where a board can't know.
 #[derive(Debug, Serialize)]
-struct Figures {
-    board: String,
-    model: String,
-    ops: Vec<Operation>,
-    total: Cost,
-    setup_instructions: Option<u64>,
-    arena_bytes: usize,
-    arena_floor_bytes: usize,
-    scratch_bytes: usize,
-    stack_bytes: Option<u32>,
-    text_bytes: Option<u64>,
-    weights_bytes: usize,
+pub struct Figures {
+    pub board: String,
+    pub model: String,
+    pub ops: Vec<Operation>,
+    pub total: Cost,
+    pub setup_instructions: Option<u64>,
+    pub arena_bytes: usize,
+    pub arena_floor_bytes: usize,
+    pub scratch_bytes: usize,
+    pub stack_bytes: Option<u32>,
+    pub text_bytes: Option<u64>,
+    pub weights_bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Operation {
-    name: String,
-    kind: String,
+pub struct Operation {
+    pub name: String,
+    pub kind: String,
     #[serde(flatten)]
-    cost: Cost,
+    pub cost: Cost,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct Cost {
-    macs: u64,
-    instructions: Option<u64>,
-    model_cycles: Option<u64>,
+pub struct Cost {
+    pub macs: u64,
+    pub instructions: Option<u64>,
+    pub model_cycles: Option<u64>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -97,6 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         weights_bytes: model.constants().len(),
     };
     print_figures(&figures);
+    if let Some(path) = &arguments.compare {
+        bench_compare::print(path, &figures)?;
+    }
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&figures)?;
         std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
@@ -162,7 +168,7 @@ fn print_figures(figures: &Figures) {
 }
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut result = String::new();
     for (position, digit) in digits.chars().enumerate() {

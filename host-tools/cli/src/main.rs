@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bench;
+mod bench_compare;
 mod execute;
 mod export;
 mod export_report;

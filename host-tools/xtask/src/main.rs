@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's own commands. Light on purpose: it starts before anything else is built.
 
+mod budget;
 mod demo;
 mod lint;
 mod miri;
@@ -16,6 +17,8 @@ usage: cargo xtask <command>
 
   demo    the whole story on a QEMU Cortex-M4F: train, quantize, export, run, fine-tune, power cut, report
   test    every test: host, docs, firmware under QEMU
+  budget  instructions, arena and code of five networks on six cores, against the checked-in table;
+          --update writes it, --only NAME picks a network or a board
   lint    formatting, clippy on host and thumb targets, rustdoc
   miri    the library's tests under Miri (needs a nightly toolchain with miri and rust-src)
   setup   installs what demo and test need: Rust targets through rustup, QEMU through apt";
@@ -35,6 +38,7 @@ fn run(command: &str) -> Result<()> {
     match command {
         "demo" => demo::run(),
         "test" => test::run(),
+        "budget" => budget::run(),
         "lint" => lint::run(),
         "miri" => miri::run(),
         "setup" => setup::run(),
