@@ -26,8 +26,8 @@ fn main() {
     };
     println!("cargo:rustc-cfg=nervelet_{core}");
     println!("cargo:rustc-env=NERVELET_ASSEMBLER={assembler}");
-    // Cores without layouts of their own.
-    if ["armv7m", "armv6m", "mve"].contains(&core) {
+    // It has no layouts of its own.
+    if core == "mve" {
         println!("cargo:rustc-cfg=nervelet_any_core");
     }
     if m33 {

@@ -15,6 +15,8 @@ mod code;
 pub mod packing;
 pub mod reference;
 pub mod rows;
+#[cfg(any(nervelet_armv7m, nervelet_armv6m))]
+pub mod scalar;
 pub mod scaling;
 
 pub use code::Code;
@@ -215,7 +217,11 @@ impl Core for Reference {}
 pub type Active = armv7em::Armv7em;
 
 /// The core that this build is for.
-#[cfg(not(nervelet_armv7em))]
+#[cfg(any(nervelet_armv7m, nervelet_armv6m))]
+pub type Active = scalar::Scalar;
+
+/// The core that this build is for.
+#[cfg(not(any(nervelet_armv7em, nervelet_armv7m, nervelet_armv6m)))]
 pub type Active = Reference;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The golden material on a Cortex-M4 under QEMU: import, compile, run there, compare.
+//! The golden material on a Cortex-M4 under QEMU, whole networks on other cores as well: import, compile, run there, compare.
 //!
 //! Integer cases are those without a tolerance: what runs has to be equal to the golden outputs, bit for bit. Float models
 //! of PyTorch have to be within their tolerance and equal to the host bit for bit. What the importer refuses and what the
@@ -39,12 +39,22 @@ struct Row {
 
 #[test]
 fn every_integer_case_on_a_cortex_m4_equals_its_golden_outputs() {
-    every_integer_case(Target::Any);
+    integer_cases("qemu-m4", Target::Any, "");
 }
 
 #[test]
 fn packed_for_it_as_well() {
-    every_integer_case(Target::Dsp);
+    integer_cases("qemu-m4", Target::Dsp, "");
+}
+
+#[test]
+fn whole_networks_on_a_cortex_m3() {
+    integer_cases("qemu-m3", Target::Armv7m, "mlperf");
+}
+
+#[test]
+fn whole_networks_on_a_cortex_m0() {
+    integer_cases("qemu-m0", Target::Armv6m, "mlperf");
 }
 
 #[test]
@@ -52,25 +62,26 @@ fn every_float_model_on_a_cortex_m4_is_within_its_tolerance() {
     let Some(root) = support::oracle() else { return };
     let folder = root.join("C_pytorch_f32");
     if folder.is_dir() {
-        run(&case::cases(&folder, "onnx"), Target::Any);
+        run("qemu-m4", &case::cases(&folder, "onnx"), Target::Any);
     } else {
         println!("skipped: no {}", folder.display());
     }
 }
 
-fn every_integer_case(target: Target) {
+/// Runs the cases whose name has a word in it.
+fn integer_cases(board: &str, target: Target, word: &str) {
     let Some(root) = support::oracle() else { return };
     let mut cases = case::cases(&root, "tflite");
-    cases.retain(|case| case.meta.tolerance.atol.is_none());
-    run(&cases, target);
+    cases.retain(|case| case.meta.tolerance.atol.is_none() && case.name.contains(word));
+    run(board, &cases, target);
 }
 
-fn run(cases: &[Case], target: Target) {
+fn run(board: &str, cases: &[Case], target: Target) {
     if let Err(error) = qemu_version() {
         println!("skipped: {error:#}");
         return;
     }
-    let board = Board::from_name("qemu-m4").expect("the board is part of the sources");
+    let board = Board::from_name(board).expect("the board is part of the sources");
     let mut totals = BTreeMap::<&str, [usize; 4]>::new();
     let rows = rows(&board, cases, target);
     for (case, Row { host, device, reason }) in cases.iter().zip(&rows) {

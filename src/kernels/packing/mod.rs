@@ -14,6 +14,8 @@
 
 #[cfg(any(nervelet_armv7em, nervelet_any_core))]
 pub mod armv7em;
+#[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
+pub mod scalar;
 
 use super::Window;
 use crate::fixed::Multiplier;
@@ -116,6 +118,9 @@ pub enum Layout {
     /// For Cortex-M4, M7 and M33.
     #[cfg(any(nervelet_armv7em, nervelet_any_core))]
     Armv7em(armv7em::Layout),
+    /// For Cortex-M3, M0 and M0+.
+    #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
+    Scalar(scalar::Layout),
 }
 
 /// Evaluates an expression with the core's own layout.
@@ -124,6 +129,8 @@ macro_rules! each_core {
         match $layout {
             #[cfg(any(nervelet_armv7em, nervelet_any_core))]
             Layout::Armv7em($own) => $value,
+            #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
+            Layout::Scalar($own) => $value,
         }
     };
 }
@@ -134,6 +141,10 @@ impl Layout {
         #[cfg(any(nervelet_armv7em, nervelet_any_core))]
         if let Some(layout) = armv7em::Layout::from_number(number) {
             return Some(Self::Armv7em(layout));
+        }
+        #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
+        if let Some(layout) = scalar::Layout::from_number(number) {
+            return Some(Self::Scalar(layout));
         }
         None
     }

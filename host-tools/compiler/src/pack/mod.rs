@@ -2,6 +2,7 @@
 
 mod armv7em;
 pub(crate) mod rows;
+mod scalar;
 mod scratch;
 
 use std::str::FromStr;
@@ -96,7 +97,8 @@ pub fn pack(
 ) -> Option<Packed> {
     let choices = match target {
         Target::Dsp => armv7em::choose(shape),
-        Target::Any | Target::Armv7m | Target::Armv6m | Target::Mve => Vec::new(),
+        Target::Armv7m | Target::Armv6m => scalar::choose(shape).into_iter().collect(),
+        Target::Any | Target::Mve => Vec::new(),
     };
     let channels = |filter: &Filter| channels(shape, filter, weights, bias, multipliers, zero_points[0]);
     choices.into_iter().find_map(|choice| packed(&choice, shape, channels, zero_points))
@@ -154,6 +156,7 @@ fn packed(
         let lanes = &all[first..first + layout.lanes()];
         match layout {
             Layout::Armv7em(layout) => words.extend(armv7em::record(layout, lanes, zero_points)?),
+            Layout::Scalar(layout) => words.extend(scalar::record(layout, lanes, zero_points[0])?),
         }
     }
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
@@ -188,7 +191,6 @@ impl Channel {
     }
 
     /// What a record ends with for the channel, unless its layout has scales of its own.
-    #[allow(dead_code, reason = "the layouts of Armv7E-M have scales of their own")]
     fn multiplier_words(&self) -> [u32; 2] {
         [self.multiplier.mantissa as u32, self.right_shift() as u32]
     }
@@ -264,31 +266,37 @@ mod tests {
                     .map(|weight: i8| weight.max(-127))
                     .collect();
                 let bias: Vec<i32> = (0..outputs).map(|i| i as i32 * 1000 - 3000).collect();
-                let multipliers: Vec<Multiplier> =
-                    (0..outputs).map(|i| Multiplier { mantissa: (1 << 30) + i as i32, exponent: -(i as i8) }).collect();
+                let multipliers: Vec<Multiplier> = (0..outputs)
+                    .map(|i| Multiplier { mantissa: (1 << 30) + i as i32, exponent: -1 - (i as i8) })
+                    .collect();
                 let shape = Shape { window, channels, depthwise };
-                let packed = pack(Target::Dsp, &shape, &weights, &bias, &multipliers, [5, 7]).unwrap();
-                assert!(!packed.packing.shifts_right);
-                let filter = packed.packing.layout.filter(rows, row);
-                let layer = PackedLayer {
-                    packing: packed.packing,
-                    words: &packed.words,
-                    input_offset: -5,
-                    output_zero_point: 7,
-                    range: [-128, 127],
-                };
-                for channel in 0..outputs {
-                    let (start, multiplier) = layer.requantization(channel, outputs, filter.depth).unwrap();
-                    assert_eq!(multiplier, multipliers[channel]);
-                    let sum = layer.sum(channel, outputs, filter.depth, start, 77);
-                    assert_eq!(sum, (bias[channel] + 77) * 256);
-                    for at in 0..rows * row {
-                        let k = at / row * filter.padded_row + at % row;
-                        let expected = match depthwise {
-                            true => weights[at * outputs + channel],
-                            false => weights[channel * rows * row + at],
-                        };
-                        assert_eq!(layer.weight(channel, outputs, filter.depth, k), Some(i32::from(expected)));
+                for (target, factor) in [(Target::Dsp, 256), (Target::Armv7m, 1)] {
+                    let Some(packed) = pack(target, &shape, &weights, &bias, &multipliers, [5, 7]) else {
+                        // A block of depthwise pixels has four.
+                        assert!(target == Target::Armv7m && depthwise && pixels < 4);
+                        continue;
+                    };
+                    let filter = packed.packing.layout.filter(rows, row);
+                    let layer = PackedLayer {
+                        packing: packed.packing,
+                        words: &packed.words,
+                        input_offset: -5,
+                        output_zero_point: 7,
+                        range: [-128, 127],
+                    };
+                    for channel in 0..outputs {
+                        let (start, multiplier) = layer.requantization(channel, outputs, filter.depth).unwrap();
+                        assert_eq!(multiplier, multipliers[channel]);
+                        let sum = layer.sum(channel, outputs, filter.depth, start, 77);
+                        assert_eq!(sum, (bias[channel] + 77) * factor);
+                        for at in 0..rows * row {
+                            let k = at / row * filter.padded_row + at % row;
+                            let expected = match depthwise {
+                                true => weights[at * outputs + channel],
+                                false => weights[channel * rows * row + at],
+                            };
+                            assert_eq!(layer.weight(channel, outputs, filter.depth, k), Some(i32::from(expected)));
+                        }
                     }
                 }
             }

@@ -1,0 +1,61 @@
+//! Records for Cortex-M3, M0 and M0+: see [`Layout`].
+
+use nervelet::kernels::packing::scalar::{FOURS, Layout, SUMS, segment_words, window_words};
+use nervelet::kernels::packing::{self, Records, padded_image_words};
+
+use super::{Channel, Choice, Shape};
+
+/// The layout for a layer, if any fits it.
+pub(super) fn choose(shape: &Shape) -> Option<Choice> {
+    let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
+    let [rows, columns] = window.kernel;
+    let matrix = if Layout::Channels.computes(&window) { Layout::Channels } else { Layout::ChannelPairs };
+    let layout = match depthwise {
+        false => matrix,
+        true if inputs == 1 && outputs > 1 => matrix,
+        true if inputs == outputs && Layout::Taps.computes(&window) => Layout::Taps,
+        true => return None,
+    };
+    let least = layout.scratch_words(&window, inputs);
+    let words = match layout {
+        Layout::Channels => padded_image_words(&window, inputs) + least,
+        Layout::Taps => least,
+        // All inputs at once.
+        Layout::ChannelPairs => {
+            let filter = layout.filter(rows, columns * inputs);
+            window_words(&window, &filter) + SUMS + segment_words(filter.depth)
+        }
+    };
+    Some(Choice { layout: packing::Layout::Scalar(layout), most_scratch: 4 * words })
+}
+
+/// One record of channels, unless the layout can't hold them.
+pub(super) fn record(layout: Layout, lanes: &[Channel], zero_point: i32) -> Option<Vec<u32>> {
+    let mut words = Vec::new();
+    for Channel { filter, bias, .. } in lanes {
+        let total: i64 = filter.iter().map(|weight| i64::from(*weight)).sum();
+        words.push(i32::try_from(i64::from(*bias) - i64::from(zero_point) * total).ok()? as u32);
+    }
+    let apart = |weights: &[i8]| weights.iter().map(|weight| u32::from(weight.unsigned_abs())).sum::<u32>() <= 255;
+    let fours = lanes.iter().all(|channel| channel.filter.chunks(4).all(apart));
+    words.push(if fours { FOURS } else { 0 });
+    match (layout, lanes) {
+        (Layout::ChannelPairs, [a, b]) => {
+            let shifted = |weight: i8| weight.cast_unsigned() ^ 128;
+            words.extend(
+                a.filter
+                    .chunks_exact(2)
+                    .zip(b.filter.chunks_exact(2))
+                    .map(|(a, b)| u32::from_le_bytes([a[0], a[1], b[0], b[1]].map(shifted))),
+            );
+        }
+        _ => words.extend(lanes.iter().flat_map(|channel| {
+            channel
+                .filter
+                .chunks_exact(4)
+                .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]].map(i8::cast_unsigned)))
+        })),
+    }
+    words.extend(lanes.iter().flat_map(Channel::multiplier_words));
+    Some(words)
+}

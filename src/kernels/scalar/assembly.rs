@@ -1,0 +1,135 @@
+//! The assembly routines and what they are given.
+
+use core::arch::global_asm;
+
+// Assembly of a whole module forgets the processor in link-time optimisation.
+#[cfg(nervelet_armv7m)]
+global_asm!(
+    ".syntax unified",
+    env!("NERVELET_ASSEMBLER"),
+    include_str!("armv7m/requantize.s"),
+    include_str!("armv7m/join.s"),
+    include_str!("armv7m/matrix.s"),
+    include_str!("armv7m/dense.s"),
+    include_str!("armv7m/depthwise.s"),
+    ".text",
+    options(raw)
+);
+#[cfg(nervelet_armv6m)]
+global_asm!(
+    ".syntax unified",
+    env!("NERVELET_ASSEMBLER"),
+    include_str!("armv6m/requantize.s"),
+    include_str!("armv6m/join.s"),
+    include_str!("armv6m/matrix.s"),
+    include_str!("armv6m/dense.s"),
+    include_str!("armv6m/depthwise.s"),
+    ".text",
+    options(raw)
+);
+
+/// Units that a kernel unrolls.
+pub struct Unrolled {
+    /// Of four weights that are a chunk.
+    pub fours: usize,
+    /// Of two chunks of two weights.
+    pub twos: usize,
+}
+
+#[cfg(nervelet_armv7m)]
+pub const MATRIX: Unrolled = Unrolled { fours: 8, twos: 4 };
+#[cfg(nervelet_armv7m)]
+pub const DENSE: Unrolled = Unrolled { fours: 8, twos: 8 };
+#[cfg(nervelet_armv6m)]
+pub const MATRIX: Unrolled = Unrolled { fours: 4, twos: 2 };
+#[cfg(nervelet_armv6m)]
+pub const DENSE: Unrolled = Unrolled { fours: 4, twos: 4 };
+/// Taps that the depthwise kernel unrolls.
+pub const TAPS: usize = 9;
+
+/// Where chunks of `depth` weights enter a kernel and what their sums start with.
+pub struct Entry {
+    pub skip: [usize; 2],
+    pub start: [u32; 2],
+}
+
+impl Unrolled {
+    pub fn entry(&self, depth: usize) -> Entry {
+        let units = depth / 4;
+        let start = (units as u32).wrapping_mul(32_768);
+        Entry {
+            skip: [units.wrapping_neg() % self.fours, units.wrapping_neg() % self.twos],
+            start: [start, start.wrapping_mul(2)],
+        }
+    }
+}
+
+/// What the matrix kernel is given; see `matrix.s`.
+#[repr(C)]
+pub struct Matrix {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub inputs: *const u32,
+    pub output: *mut i8,
+    pub stride: usize,
+    pub zero_point: i32,
+    pub weights: usize,
+    pub skip: [usize; 2],
+    pub start: [u32; 2],
+    pub unused: u32,
+}
+
+/// What the depthwise kernel is given; see `depthwise.s`.
+#[repr(C)]
+pub struct Depthwise {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub table: *const u32,
+    pub table_end: *const u32,
+    pub input: *const i8,
+    pub output: *mut i8,
+    pub stride: usize,
+    pub zero_point: i32,
+    pub skip: usize,
+    pub padding: usize,
+    pub unused: u32,
+}
+
+/// What the dense kernel is given; see `dense.s`.
+#[repr(C)]
+pub struct Dense {
+    pub weights: *const u32,
+    pub weights_end: *const u32,
+    pub inputs: *const u32,
+    pub sums: *mut i32,
+    pub bytes: usize,
+    pub step: usize,
+    pub skip: [usize; 2],
+    pub start: [u32; 2],
+    pub chunk: usize,
+    pub unused: u32,
+}
+
+/// What finishing sums is given; see `dense.s`.
+#[repr(C)]
+pub struct Finish {
+    pub sums: *const i32,
+    pub sums_end: *const i32,
+    pub multipliers: *const u32,
+    pub output: *mut i8,
+    pub zero_point: i32,
+    pub step: usize,
+}
+
+unsafe extern "C" {
+    /// Joins four windows of `rows` rows of `4 * units` codes, `advance` bytes apart, to `8 * units` words a row.
+    pub fn nervelet_join(sources: *const [*const i8; 4], target: *mut u32, units: usize, rows: usize, advance: usize);
+    /// Computes all records for a block of four pixels.
+    pub fn nervelet_matrix(frame: *const Matrix);
+    /// Computes all records for a block of four pixels.
+    pub fn nervelet_depthwise(frame: *const Depthwise);
+    /// Adds the products of some inputs to the sums of some records.
+    pub fn nervelet_dense(frame: *const Dense);
+    /// Makes codes of the sums of some records.
+    pub fn nervelet_finish(frame: *const Finish);
+}

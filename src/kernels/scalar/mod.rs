@@ -1,0 +1,67 @@
+//! Cortex-M3, M0 and M0+: one multiplication at a time, which does the work of two.
+//!
+//! The Rust here walks the images, proves every address with checked slices, and calls the assembly of the processor,
+//! in `armv7m` or `armv6m`:
+//!
+//! | file | idea |
+//! |---|---|
+//! | `requantize.s` | from a sum to a code, and the proof that it is the reference's arithmetic |
+//! | `join.s` | input codes of two pixels share a word |
+//! | `matrix.s` | one channel by four pixels in registers: convolutions |
+//! | `dense.s` | two channels that share a word, one pixel: dense layers |
+//! | `depthwise.s` | one channel by four pixels, any taps |
+
+#![expect(unsafe_code, reason = "compilers spill what these kernels keep in registers")]
+
+mod assembly;
+mod convolution;
+mod dense;
+mod depthwise;
+mod image;
+
+use super::packing::{self, scalar::Layout};
+use super::{Core, OutOfBounds, PackedLayer, Result, Window};
+
+/// A core without instructions for signal processing.
+#[derive(Debug, Clone, Copy)]
+pub struct Scalar;
+
+impl Core for Scalar {
+    fn conv_2d_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        let packing::Layout::Scalar(layout) = layer.packing.layout;
+        match layout {
+            Layout::Channels => convolution::conv_2d(window, channels, input, layer, scratch, output)?,
+            Layout::ChannelPairs => dense::conv_2d(window, channels, input, layer, scratch, output)?,
+            Layout::Taps => return Err(OutOfBounds),
+        }
+        clamp(layer.range, output);
+        Ok(())
+    }
+
+    fn depthwise_conv_2d_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
+        clamp(layer.range, output);
+        Ok(())
+    }
+}
+
+/// Brings codes into the range of an activation that does not end where codes do.
+fn clamp([low, high]: [i32; 2], codes: &mut [i8]) {
+    if [low, high] != [-128, 127] {
+        codes.iter_mut().for_each(|code| *code = i32::from(*code).min(high).max(low) as i8);
+    }
+}
