@@ -5,20 +5,16 @@
 use libfuzzer_sys::fuzz_target;
 use nervelet_fuzz::{damage, good_models, run, with_checksum};
 
-/// Behind the structure of the good models there are only weights, where damage changes results and nothing else.
-const STRUCTURE: usize = 1500;
-
 fuzz_target!(|bytes: &[u8]| {
     run(bytes);
     if let Some(repaired) = with_checksum(bytes) {
         run(&repaired);
     }
-    for good in good_models() {
-        let mut damaged = good.to_vec();
-        let structure = damaged.len().min(STRUCTURE);
-        damage(&mut damaged[..structure], bytes);
-        if let Some(repaired) = with_checksum(&damaged) {
-            run(&repaired);
-        }
+    let Some((choice, orders)) = bytes.split_first() else { return };
+    let models = good_models();
+    let mut damaged = models[usize::from(*choice) % models.len()].to_vec();
+    damage(&mut damaged, orders);
+    if let Some(repaired) = with_checksum(&damaged) {
+        run(&repaired);
     }
 });

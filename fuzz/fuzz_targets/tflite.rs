@@ -1,14 +1,13 @@
-//! TensorFlow Lite files: what imports is compiled, and what compiles is loaded and run.
+//! TensorFlow Lite files: what imports is compiled, as it is and quantized, and what compiles is loaded and run.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nervelet_compiler::{CompileOptions, compile};
-use nervelet_fuzz::run;
+use nervelet_fuzz::compile_and_run;
 use nervelet_importer::import_tflite;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(graph) = import_tflite(bytes) else { return };
-    let Ok(compiled) = compile(&graph, &CompileOptions::default()) else { return };
-    run(&compiled.bytes);
+    if let Ok(graph) = import_tflite(bytes) {
+        compile_and_run(&graph);
+    }
 });

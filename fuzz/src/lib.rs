@@ -1,5 +1,7 @@
 //! What the fuzz targets share: good models to damage, and a run that goes as far as the bytes let it.
 
+#[path = "../../tests/support/every_operator.rs"]
+mod every_operator;
 mod flash;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/random.rs"]
@@ -7,11 +9,12 @@ mod random;
 #[path = "../../tests/support/small_model.rs"]
 mod small_model;
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use nervelet::model::schema::{self, Prelude};
 use nervelet::{Model, Session};
-use nervelet_compiler::AlignedBytes;
+use nervelet_compiler::graph::Graph;
+use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile, compile_quantized};
 use random::Random;
 
 pub use flash::Flash;
@@ -47,13 +50,38 @@ pub fn with_checksum(bytes: &[u8]) -> Option<Vec<u8>> {
     Some([&prelude, body].concat())
 }
 
-/// Good model files: an int8 and a float one with most kinds of layer.
-pub fn good_models() -> &'static [AlignedBytes; 2] {
-    static MODELS: OnceLock<[AlignedBytes; 2]> = OnceLock::new();
-    MODELS.get_or_init(|| {
+/// The most elements of a network that is quantized: calibration holds all of them at once.
+const QUANTIZED_ELEMENTS: usize = 1 << 16;
+
+/// Compiles an imported graph as it is, packed for a core and quantized, and runs what comes out.
+pub fn compile_and_run(graph: &Graph) {
+    let options = [Target::Any, Target::Dsp].map(|target| CompileOptions { target, ..CompileOptions::default() });
+    for options in &options {
+        if let Ok(compiled) = compile(graph, options) {
+            run(&compiled.bytes);
+        }
+    }
+    let sizes =
+        graph.tensors.iter().map(|tensor| tensor.shape.iter().fold(1, |size: usize, n| size.saturating_mul(*n)));
+    if sizes.fold(0, usize::saturating_add) > QUANTIZED_ELEMENTS {
+        return;
+    }
+    let samples: Vec<Vec<f32>> = graph.inputs.iter().map(|id| vec![0.7; graph.tensor(*id).elements()]).collect();
+    let sample = samples.iter().map(|values| &values[..]).collect();
+    if let Ok(compiled) = compile_quantized(graph, &options[1], [sample]) {
+        run(&compiled.bytes);
+    }
+}
+
+/// Good model files: classifiers with a head, and small models that hold every operator between them.
+pub fn good_models() -> &'static [AlignedBytes] {
+    static MODELS: LazyLock<Vec<AlignedBytes>> = LazyLock::new(|| {
         let mut random = Random::new(1);
-        [small_model::int8_model(&mut random).bytes, small_model::float_model(&mut random).bytes]
-    })
+        let mut files = vec![small_model::int8_model(&mut random).bytes, small_model::float_model(&mut random).bytes];
+        files.extend(every_operator::models(&mut random));
+        files
+    });
+    &MODELS
 }
 
 /// Overwrites bytes of `good` as `orders` say: two bytes for a place, one for its new value.

@@ -1,0 +1,325 @@
+//! Small networks that hold every operator and every packing between them, the integer ones quantized by hand.
+
+use nervelet::ops::DataType;
+use nervelet_compiler::graph::{
+    Activation, Cell, Data, Function, Graph, Node, Op, Padding, Quantization, Reduction, Tensor, TensorId, Window,
+};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile, compile_quantized, index_map};
+
+use crate::random::Random;
+
+const NONE: Activation = Activation::None;
+/// The scale of int8 weights.
+const WEIGHT_SCALE: f32 = 0.02;
+
+/// The model files.
+pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
+    let mut files: Vec<AlignedBytes> = Vec::new();
+    let mut compiled = |graph: &Graph, target: Target| {
+        let bytes = compile(graph, &CompileOptions { target, ..CompileOptions::default() }).unwrap().bytes;
+        // Where a target has no packing of its own, the file is that for any.
+        if !files.iter().any(|file| file[..] == bytes[..]) {
+            files.push(bytes);
+        }
+    };
+    for data_type in [DataType::Int8, DataType::Int16, DataType::Float32] {
+        let graphs = [image(data_type, random), moves(data_type, random), arithmetic(data_type, random)];
+        for graph in &graphs {
+            compiled(graph, Target::Any);
+        }
+        if data_type == DataType::Int8 {
+            for target in [Target::Dsp, Target::Armv7m, Target::Armv6m, Target::Mve] {
+                compiled(&graphs[0], target);
+            }
+        }
+    }
+    for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
+        compiled(&graph, Target::Any);
+    }
+    for graph in [functions(random), lstm(DataType::Int8, random), lstm(DataType::Float32, random)] {
+        compiled(&graph, Target::Any);
+    }
+    let recurrent = recurrent(random);
+    compiled(&recurrent, Target::Any);
+    let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(8, 1.0)).collect();
+    let samples = samples.iter().map(|sample| vec![&sample[..]]);
+    files.push(compile_quantized(&recurrent, &CompileOptions::default(), samples).unwrap().bytes);
+    files
+}
+
+/// A network under construction; its tensors have one type and, but for some outputs, one scale.
+struct Network<'r> {
+    graph: Graph,
+    data_type: DataType,
+    random: &'r mut Random,
+}
+
+impl<'r> Network<'r> {
+    /// A network with its input.
+    fn new(data_type: DataType, shape: &[usize], random: &'r mut Random) -> (Self, TensorId) {
+        let mut network = Self { graph: Graph { name: "n".into(), ..Graph::default() }, data_type, random };
+        let x = network.activation(shape);
+        network.graph.inputs.push(x);
+        network.graph.normalization.push(None);
+        (network, x)
+    }
+
+    fn add(&mut self, shape: &[usize], data_type: DataType, scale: Option<(f32, i32)>, data: Option<Data>) -> TensorId {
+        let quantization = scale.map(|(scale, zero_point)| Quantization::per_tensor(scale, zero_point));
+        let tensor = Tensor { name: "t".into(), shape: shape.into(), data_type, quantization, data };
+        self.graph.add_tensor(tensor)
+    }
+
+    /// A tensor of a type with the scale that tensors of the type have here.
+    fn typed(&mut self, shape: &[usize], data_type: DataType, data: Option<Data>) -> TensorId {
+        let scale = match data_type {
+            DataType::Int8 => Some((0.05, 3)),
+            DataType::Int16 => Some((1.0 / 1024.0, 0)),
+            DataType::Int32 => Some((1.0 / 65_536.0, 0)),
+            _ => None,
+        };
+        self.add(shape, data_type, scale, data)
+    }
+
+    fn activation(&mut self, shape: &[usize]) -> TensorId {
+        self.typed(shape, self.data_type, None)
+    }
+
+    /// A constant that is an operand as others are.
+    fn constant(&mut self, shape: &[usize]) -> TensorId {
+        let values = self.random.values(shape.iter().product(), 1.0);
+        let data = match self.data_type {
+            DataType::Int8 => Data::Int8(values.iter().map(|value| (value * 127.0) as i8).collect()),
+            DataType::Int16 => Data::Int16(values.iter().map(|value| (value * 32_767.0) as i16).collect()),
+            _ => Data::Float32(values),
+        };
+        self.typed(shape, self.data_type, Some(data))
+    }
+
+    fn weights(&mut self, shape: &[usize]) -> TensorId {
+        let values = self.random.values(shape.iter().product(), 1.0);
+        if self.data_type == DataType::Float32 {
+            return self.floats(shape, values);
+        }
+        let codes = values.iter().map(|value| (value * 127.0) as i8).collect();
+        self.add(shape, DataType::Int8, Some((WEIGHT_SCALE, 0)), Some(Data::Int8(codes)))
+    }
+
+    fn floats(&mut self, shape: &[usize], values: Vec<f32>) -> TensorId {
+        self.add(shape, DataType::Float32, None, Some(Data::Float32(values)))
+    }
+
+    /// Biases of up to a magnitude, in steps of their sums.
+    fn bias(&mut self, count: usize, largest: f32) -> TensorId {
+        let values = self.random.values(count, largest);
+        let data = match self.data_type {
+            DataType::Int8 => Data::Int32(values.iter().map(|value| *value as i32).collect()),
+            DataType::Int16 => Data::Int64(values.iter().map(|value| *value as i64).collect()),
+            _ => Data::Float32(values),
+        };
+        self.add(&[count], data.data_type(), None, Some(data))
+    }
+
+    fn node(&mut self, op: Op, inputs: &[TensorId], outputs: &[TensorId]) {
+        self.graph.nodes.push(Node { name: "s".into(), op, inputs: inputs.into(), outputs: outputs.into() });
+    }
+
+    /// A node whose output has the common type and scale.
+    fn layer(&mut self, op: Op, inputs: &[TensorId], shape: &[usize]) -> TensorId {
+        let output = self.activation(shape);
+        self.node(op, inputs, &[output]);
+        output
+    }
+
+    /// A node whose output has the scale that its arithmetic prescribes for int8.
+    fn scaled(&mut self, op: Op, x: TensorId, scale: (f32, i32)) -> TensorId {
+        let shape = self.graph.tensor(x).shape.clone();
+        let scale = match self.data_type {
+            DataType::Int8 => Some(scale),
+            DataType::Int16 => Some((1.0 / 32_768.0, 0)),
+            _ => None,
+        };
+        let output = self.add(&shape, self.data_type, scale, None);
+        self.node(op, &[x], &[output]);
+        output
+    }
+
+    fn finish(mut self, outputs: &[TensorId]) -> Graph {
+        self.graph.outputs = outputs.into();
+        self.graph
+    }
+}
+
+/// Layers with weights, and pools: a classifier of images.
+fn image(data_type: DataType, random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(data_type, &[1, 8, 6, 4], random);
+    let mut window = Window::new([3, 3]);
+    window.padding = Padding::symmetric(1, 1);
+    let strided = Window { stride: [2, 1], ..window };
+    let conv = |window, groups| Op::Conv2d { window, groups, activation: Activation::Relu };
+    let depthwise = |window| Op::DepthwiseConv2d { window, multiplier: 1, activation: NONE };
+    let operands = [x, net.weights(&[4, 3, 3, 4]), net.bias(4, 100.0)];
+    let x = net.layer(conv(window, 1), &operands, &[1, 8, 6, 4]);
+    // Biases beyond what the fastest packings hold.
+    let operands = [x, net.weights(&[4, 1, 1, 4]), net.bias(4, 5e7)];
+    let x = net.layer(conv(Window::new([1, 1]), 1), &operands, &[1, 8, 6, 4]);
+    let operands = [x, net.weights(&[3, 3, 4]), net.bias(4, 100.0)];
+    let x = net.layer(depthwise(window), &operands, &[1, 8, 6, 4]);
+    let operands = [x, net.weights(&[3, 3, 4]), net.bias(4, 100.0)];
+    let x = net.layer(depthwise(strided), &operands, &[1, 4, 6, 4]);
+    let operands = [x, net.weights(&[2, 1, 2, 2]), net.bias(2, 100.0)];
+    let x = net.layer(conv(Window::new([1, 2]), 2), &operands, &[1, 4, 5, 2]);
+    let transposed = Window { stride: [2, 1], ..Window::new([2, 2]) };
+    let operands = [x, net.weights(&[3, 2, 2, 2]), net.bias(3, 100.0)];
+    let x = net.layer(Op::TransposeConv2d { window: transposed, activation: NONE }, &operands, &[1, 8, 6, 3]);
+    let halves = Window { stride: [2, 2], ..Window::new([2, 2]) };
+    let x = net.layer(Op::MaxPool2d { window: halves, activation: NONE }, &[x], &[1, 4, 3, 3]);
+    let padded = Window { padding: Padding::symmetric(1, 1), ..Window::new([2, 2]) };
+    let x = net.layer(Op::AveragePool2d { window: padded, activation: NONE }, &[x], &[1, 5, 4, 3]);
+    let x = net.layer(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x], &[1, 3]);
+    let operands = [x, net.weights(&[2, 3]), net.bias(2, 10.0)];
+    let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 2]);
+    let x = net.scaled(Op::Softmax { beta: 1.0 }, x, (1.0 / 256.0, -128));
+    net.graph.classes = vec!["a".into(), "b".into()];
+    net.finish(&[x])
+}
+
+/// What moves elements, and what resizes.
+fn moves(data_type: DataType, random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(data_type, &[1, 4, 3, 2], random);
+    let sampling = Op::ResizeBilinear { align_corners: false, half_pixel_centers: true };
+    let x = net.layer(sampling, &[x], &[1, 3, 5, 2]);
+    let x = net.layer(Op::Gather { axis: 1, rows: vec![2, 0, 1, 1] }, &[x], &[1, 4, 5, 2]);
+    let transpose = Op::Rearrange(index_map::transpose(&[1, 4, 5, 2], &[0, 2, 1, 3]).unwrap());
+    let x = net.layer(transpose, &[x], &[1, 5, 4, 2]);
+    let x = net.layer(Op::Pad { amounts: vec![(0, 0), (1, 0), (0, 2), (0, 0)] }, &[x], &[1, 6, 6, 2]);
+    let y = net.layer(Op::Copy, &[x], &[1, 6, 6, 2]);
+    let x = net.layer(Op::Concatenation { axis: 3 }, &[x, y], &[1, 6, 6, 4]);
+    net.finish(&[x])
+}
+
+/// What computes on two tensors or on each element.
+fn arithmetic(data_type: DataType, random: &mut Random) -> Graph {
+    let shape = [1, 2, 3, 4];
+    let (mut net, x) = Network::new(data_type, &shape, random);
+    let mut ops = vec![Op::Add { activation: NONE }, Op::Sub { activation: NONE }, Op::Mul { activation: NONE }];
+    if data_type != DataType::Int16 {
+        ops.extend([Op::Maximum, Op::Minimum, Op::SquaredDifference, Op::Prelu]);
+    }
+    if data_type == DataType::Float32 {
+        ops.push(Op::Div { activation: NONE });
+    }
+    let mut x = x;
+    for op in ops {
+        let operands = [x, net.constant(&[4])];
+        x = net.layer(op, &operands, &shape);
+    }
+    let product = Op::BatchMatmul { transpose_a: false, transpose_b: true };
+    let x = net.layer(product, &[x, x], &[1, 2, 3, 3]);
+    let x = net.scaled(Op::Logistic, x, (1.0 / 256.0, -128));
+    let x = net.scaled(Op::Tanh, x, (1.0 / 128.0, 0));
+    let x = net.layer(Op::Clamp { activation: Activation::Relu6 }, &[x], &[1, 2, 3, 3]);
+    let x = net.layer(Op::Function(Function::LeakyRelu { slope: 0.1 }), &[x], &[1, 2, 3, 3]);
+    net.finish(&[x])
+}
+
+/// What makes one element of many, or brings rows to a common scale.
+fn reductions(data_type: DataType, random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(data_type, &[1, 3, 4, 2], random);
+    let of = |reduction| Op::Reduce { reduction, axes: vec![1] };
+    let mut outputs = Vec::new();
+    for reduction in [Reduction::Sum, Reduction::Max, Reduction::Min] {
+        outputs.push(net.layer(of(reduction), &[x], &[1, 1, 4, 2]));
+    }
+    let apart = Op::Reduce { reduction: Reduction::Max, axes: vec![1, 3] };
+    outputs.push(net.layer(apart, &[x], &[1, 1, 4, 1]));
+    for index in [DataType::Int32, DataType::Int64] {
+        let position = net.add(&[1, 3, 4], index, None, None);
+        net.node(Op::ArgMax { axis: 3 }, &[x], &[position]);
+        outputs.push(position);
+    }
+    outputs.push(net.scaled(Op::LogSoftmax, x, (1.0 / 16.0, 127)));
+    outputs.push(net.scaled(Op::L2Normalization, x, (1.0 / 128.0, 0)));
+    net.finish(&outputs)
+}
+
+/// From every type to every other that there is a kernel for.
+fn conversions(random: &mut Random) -> Graph {
+    use DataType::{Float32, Int8, Int16, Int32};
+    let (mut net, x) = Network::new(Float32, &[1, 5], random);
+    let sum = net.typed(&[1, 5], Int32, None);
+    net.graph.inputs.push(sum);
+    net.graph.normalization.push(None);
+    let mut outputs = Vec::new();
+    for (input, types) in [
+        (x, &[Int8, Int16, Int8, Float32][..]),
+        (x, &[Int16, Int16, Float32]),
+        (x, &[Int8, Int8]),
+        (sum, &[Int16, Int8]),
+    ] {
+        let mut x = input;
+        for data_type in types {
+            let output = net.typed(&[1, 5], *data_type, None);
+            net.node(Op::Quantize, &[x], &[output]);
+            x = output;
+        }
+        outputs.push(x);
+    }
+    net.finish(&outputs)
+}
+
+/// Every function of reals, and layer normalisation.
+fn functions(random: &mut Random) -> Graph {
+    use Function::*;
+    let (mut net, mut x) = Network::new(DataType::Float32, &[1, 4], random);
+    let all =
+        [Exp, Log, Abs, Neg, Square, Sqrt, Rsqrt, Sin, Cos, Floor, Ceil, Round, Elu, HardSwish, Erf, Gelu, GeluTanh];
+    for function in all {
+        x = net.layer(Op::Function(function), &[x], &[1, 4]);
+    }
+    let [gamma, beta] = [0, 1].map(|_| net.weights(&[4]));
+    let x = net.layer(Op::LayerNorm { epsilon: 1e-5 }, &[x, gamma, beta], &[1, 4]);
+    net.finish(&[x])
+}
+
+/// An LSTM as TensorFlow Lite has it, with a state that a run leaves for the next.
+fn lstm(data_type: DataType, random: &mut Random) -> Graph {
+    let (time, depth, units) = (2, 3, 4);
+    let (mut net, x) = Network::new(data_type, &[1, time, depth], random);
+    let mut operands = vec![x];
+    for _ in 0..4 {
+        operands.extend([net.weights(&[units, depth]), net.weights(&[units, units]), net.bias(units, 1.0)]);
+    }
+    let [sequence, hidden] = [&[1, time, units][..], &[1, units]].map(|shape| net.activation(shape));
+    let cell = match data_type {
+        DataType::Int8 => net.add(&[1, units], DataType::Int16, Some((1.0 / 2048.0, 0)), None),
+        _ => net.activation(&[1, units]),
+    };
+    net.node(Op::Lstm { cell_clip: f32::INFINITY }, &operands, &[sequence, hidden, cell]);
+    net.graph.states = vec![hidden, cell];
+    net.finish(&[sequence])
+}
+
+/// Every recurrent cell; those that run forwards keep their states.
+fn recurrent(random: &mut Random) -> Graph {
+    let (time, units) = (2, 4);
+    let (mut net, mut x) = Network::new(DataType::Float32, &[1, time, units], random);
+    for (cell, reverse) in [
+        (Cell::Rnn { activation: NONE }, false),
+        (Cell::Rnn { activation: Activation::Relu }, true),
+        (Cell::Gru { reset_after: true }, false),
+        (Cell::Gru { reset_after: false }, true),
+        (Cell::Lstm, false),
+    ] {
+        let rows = cell.gates() * units;
+        let shapes: [&[usize]; 4] = [&[rows, units], &[rows, units], &[rows], &[rows]];
+        let mut operands = vec![x];
+        operands.extend(shapes.map(|shape| net.weights(shape)));
+        let shapes: [&[usize]; 3] = [&[1, time, units], &[1, units], &[1, units]];
+        let outputs = shapes[..=cell.states()].iter().map(|shape| net.activation(shape)).collect::<Vec<_>>();
+        net.node(Op::Recurrent { cell, reverse }, &operands, &outputs);
+        x = outputs[0];
+    }
+    net.graph.keep_states();
+    net.finish(&[x])
+}
