@@ -237,4 +237,12 @@ kinds! {
     GruInt16 = 106,
     /// LSTM of int16 with int8 weights and an int32 cell.
     LstmInt16 = 107,
+    /// Layer normalisation of int16.
+    LayerNormInt16 = 108,
+    /// Any function of one int16 code, interpolated in a table.
+    LookupInt16 = 109,
+    /// Scaled dot-product attention of int8.
+    AttentionInt8 = 110,
+    /// Scaled dot-product attention of int16.
+    AttentionInt16 = 111,
 }

@@ -8,6 +8,7 @@
 use crate::kernels;
 
 pub mod add;
+pub mod attention;
 pub mod batch_matmul;
 pub mod binary;
 pub mod concatenation;
@@ -19,6 +20,7 @@ pub mod fully_connected;
 pub mod gather;
 mod kind;
 mod layer;
+pub mod layer_norm_i16;
 pub mod lookup;
 pub mod lstm;
 pub mod mean;
@@ -78,6 +80,8 @@ operators![
     add::FLOAT32,
     add::INT16,
     add::INT8,
+    attention::INT16,
+    attention::INT8,
     batch_matmul::FLOAT32,
     batch_matmul::INT16,
     batch_matmul::INT8,
@@ -105,6 +109,7 @@ operators![
     fully_connected::INT16,
     fully_connected::INT8,
     gather::OPERATOR,
+    layer_norm_i16::OPERATOR,
     lookup::INT8,
     lstm::FLOAT32,
     lstm::INT8,
@@ -117,6 +122,7 @@ operators![
     mul::INT8,
     nonlinear_i16::LEAKY_RELU,
     nonlinear_i16::LOGISTIC,
+    nonlinear_i16::LOOKUP,
     nonlinear_i16::SOFTMAX,
     nonlinear_i16::TANH,
     normalize::L2_FLOAT32,

@@ -1,5 +1,5 @@
-//! Int16 functions: logistic, tanh, leaky relu and softmax, by tables and multipliers that the host makes (TensorFlow
-//! Lite's int16 kernels). Logistic, tanh and softmax have output scale `2^-15`; all zero points are 0.
+//! Int16 functions, by tables and multipliers that the host makes: logistic, tanh, leaky relu and softmax (TensorFlow
+//! Lite's int16 kernels), and any other function as a table of its own. Logistic, tanh and softmax have output scale `2^-15`; all zero points are 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,17 @@ pub static LEAKY_RELU: Operator =
     Operator { kind: OpKind::LeakyReluInt16, verify: verify_leaky_relu, run: run_leaky_relu };
 /// Softmax along the last axis.
 pub static SOFTMAX: Operator = Operator { kind: OpKind::SoftmaxInt16, verify: verify_softmax, run: run_softmax };
+
+/// Any function: 513 codes between which it interpolates.
+pub static LOOKUP: Operator = Operator { kind: OpKind::LookupInt16, verify: verify_lookup, run: run_lookup };
+
+/// Parameters of a function as a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LookupParameters {
+    /// 513 codes of i16, for the input codes from -32768 to 32768 in steps of 128.
+    pub table: Span,
+}
 
 /// Parameters of logistic and tanh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +94,23 @@ fn run(call: &mut Call<'_, '_>, function: impl Fn(&[u16; 256], Argument, i16) ->
     let argument = Argument { factor, shift: shift.into() };
     for (code, result) in regions.rest.read(&input)?.iter().zip(elements(codes)?) {
         *result = function(table, argument, *code);
+    }
+    Ok(())
+}
+
+fn verify_lookup(view: &StepView<'_>) -> Result<(), Error> {
+    expect_wide(view)?;
+    view.constant::<i16>(view.parameters::<LookupParameters>()?.table, 513).map(|_| ())
+}
+
+fn run_lookup(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let table = view.constant_of(view.parameters::<LookupParameters>()?.table)?;
+    let input = view.input(0)?;
+    let regions = call.output()?;
+    let [codes] = regions.writable;
+    for (code, result) in regions.rest.read(&input)?.iter().zip(elements::<i16>(codes)?) {
+        *result = reference::lookup_i16(table, *code)? as i16;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::fold::fold;
 use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
 use crate::lower::lower;
 use crate::pack::{self, Target};
-use crate::quantize::quantize;
+use crate::quantize::{Precision, quantize_with};
 use crate::write::{FloatHead, Sharing, write};
 
 /// What a compilation may vary.
@@ -51,11 +51,21 @@ pub fn compile_quantized<'s>(
     options: &CompileOptions,
     samples: impl IntoIterator<Item = Vec<&'s [f32]>>,
 ) -> Result<Compiled> {
+    compile_quantized_with(graph, options, Precision::default(), samples)
+}
+
+/// As [`compile_quantized`], with the width of operands in sequence models.
+pub fn compile_quantized_with<'s>(
+    graph: &Graph,
+    options: &CompileOptions,
+    precision: Precision,
+    samples: impl IntoIterator<Item = Vec<&'s [f32]>>,
+) -> Result<Compiled> {
     let mut graph = graph.clone();
     fold(&mut graph)?;
     let ranges = calibrate(&graph, samples).context("calibrating")?;
     let head = head_of(&graph);
-    finish(&quantize(&graph, &ranges)?, options, head)
+    finish(&quantize_with(&graph, &ranges, precision)?, options, head)
 }
 
 fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {

@@ -414,6 +414,16 @@ pub enum Op {
         /// Whether the last two axes of b are exchanged.
         transpose_b: bool,
     },
+    /// Inputs: queries `[.., queries, depth]`, keys `[.., depth, keys]`, values `[.., keys, columns]`; the leading axes are
+    /// equal. `softmax(scale * q k) v` along the keys. Integers only: quantization makes it of products and a softmax.
+    Attention {
+        /// Factor on the scores.
+        scale: f32,
+        /// Whether the last two axes of the keys are exchanged.
+        transpose_keys: bool,
+        /// Whether the last two axes of the values are exchanged.
+        transpose_values: bool,
+    },
     /// Inputs: x, weights `[out][kernel_height][kernel_width][in]`, bias (optional). The window is that of the
     /// convolution it transposes: from this one's output to its input.
     TransposeConv2d {
@@ -460,7 +470,7 @@ pub enum Op {
         /// The cell is clipped to this magnitude; infinite for none.
         cell_clip: f32,
     },
-    /// Inputs: x, gamma, beta. Rows along the last axis with mean 0 and variance 1, times gamma, plus beta; float only.
+    /// Inputs: x, gamma, beta. Rows along the last axis with mean 0 and variance 1, times gamma, plus beta.
     LayerNorm {
         /// Added to the variance.
         epsilon: f32,
@@ -540,6 +550,7 @@ impl Op {
             Op::SquaredDifference => "squared_difference",
             Op::Prelu => "prelu",
             Op::BatchMatmul { .. } => "batch_matmul",
+            Op::Attention { .. } => "attention",
             Op::TransposeConv2d { .. } => "transpose_conv_2d",
             Op::Reduce { reduction, .. } => reduction.name(),
             Op::ArgMax { .. } => "arg_max",

@@ -23,6 +23,7 @@ pub mod write;
 
 pub use aligned::AlignedBytes;
 pub use builder::{BatchNormStatistics, GraphBuilder};
-pub use compile::{CompileOptions, Compiled, compile, compile_quantized};
+pub use compile::{CompileOptions, Compiled, compile, compile_quantized, compile_quantized_with};
 pub use graph::Graph;
 pub use pack::Target;
+pub use quantize::Precision;

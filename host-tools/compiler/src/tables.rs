@@ -44,6 +44,29 @@ fn real(function: Function, x: f32) -> f32 {
     }
 }
 
+/// Whether straight lines between 513 points follow a function closely.
+pub(crate) fn is_smooth(function: Function) -> bool {
+    !matches!(
+        function,
+        Function::Log | Function::Sqrt | Function::Rsqrt | Function::Floor | Function::Ceil | Function::Round
+    )
+}
+
+/// 513 int16 codes of a function, for the input codes from -32768 to 32768 in steps of 128.
+pub(crate) fn wide_codes(function: Function, input: f32, output: f32) -> Vec<u8> {
+    let code = |step: i32| {
+        let x = f64::from(input) * f64::from(step * 128);
+        let value = match function {
+            // In double precision, where tables of float are too coarse.
+            Function::Gelu => 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Function::Erf => libm::erf(x),
+            other => f64::from(real(other, x as f32)),
+        };
+        (value / f64::from(output)).round().clamp(-32_768.0, 32_767.0) as i16
+    };
+    (-256..=256).flat_map(|step| code(step).to_le_bytes()).collect()
+}
+
 /// The int8 code that a function gives for each of the 256 input codes, smallest first.
 pub(crate) fn codes(function: Function, input: Scale, output: Scale) -> Vec<i8> {
     let centred = (-128..=127).map(|code: i32| code - input.zero_point);

@@ -1,5 +1,7 @@
 //! Integer sequence models: how far they are from the float models they came from, and that they are the same on devices.
 
+#[path = "support/device.rs"]
+mod device;
 #[path = "support/layers.rs"]
 mod layers;
 #[path = "support/quality.rs"]
@@ -16,7 +18,6 @@ use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
 use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized, macs};
 use nervelet_importer::import_onnx;
-use nervelet_qemu::{Board, qemu_version};
 
 use layers::{CELLS, Layers};
 use quality::{Sample, decibels, measure, run};
@@ -172,43 +173,18 @@ fn a_stream_step_by_step_equals_the_whole_sequence() {
 
 #[test]
 fn integer_layers_are_the_same_on_a_cortex_m4() {
-    if let Err(error) = qemu_version() {
-        println!("skipped: {error:#}");
-        return;
-    }
-    let board = Board::from_name("qemu-m4").unwrap();
+    let Some(board) = device::cortex_m4() else { return };
     for (seed, cell) in CELLS.into_iter().enumerate() {
         let extents = [[9, 10, 20], [4, 13, 7], [3, 1, 1], [5, 40, 64], [6, 3, 30]][seed];
         let (graph, samples) = network(seed as u64, cell, extents, 6);
         let (integer, _) = measure(&graph, &samples, &samples).unwrap();
-        let compiled = compile(&integer, &CompileOptions::default()).unwrap();
-        let model = Model::from_bytes(&compiled.bytes).unwrap();
-        let mut arena = AlignedBytes::from(&vec![0x5A; compiled.arena_bytes][..]);
-        let mut session = Session::new(&model, &mut arena).unwrap();
-        let (mut inputs, mut expected) = (Vec::new(), Vec::new());
-        for (number, sample) in samples.iter().enumerate() {
-            session.set_input(0, &sample[0]).unwrap();
-            if number > 3 {
-                // The extremes, where sums are largest.
-                let codes = session.input_mut::<i16>(0).unwrap();
-                codes.iter_mut().for_each(|code| *code = if *code > 0 { 32_767 } else { -32_768 });
-            }
-            inputs.push(vec![session.input_bytes_mut(0).unwrap().to_vec()]);
-            session.invoke().unwrap();
-            let ports = 0..graph.outputs.len();
-            expected.push(ports.map(|index| session.output_bytes(index).unwrap().to_vec()).collect::<Vec<_>>());
-        }
-        assert_eq!(board.run(&compiled.bytes, &inputs).unwrap().outputs, expected, "{cell:?} {extents:?}");
+        device::assert_equal(&board, &integer, &samples);
     }
 }
 
 #[test]
 fn recurrent_layers_take_few_instructions_on_a_cortex_m4() {
-    if let Err(error) = qemu_version() {
-        println!("skipped: {error:#}");
-        return;
-    }
-    let board = Board::from_name("qemu-m4").unwrap();
+    let Some(board) = device::cortex_m4() else { return };
     for cell in [Cell::Gru { reset_after: true }, Cell::Lstm] {
         let (mut layers, x) = Layers::new(3, 4, 40);
         let outputs = layers.recurrent(x, cell, 64, false);

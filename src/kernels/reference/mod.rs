@@ -1,8 +1,10 @@
 //! The reference kernels: plain Rust, any core, the oracle of every faster one.
 
+mod attention;
 mod convolution;
 mod elementwise;
 mod float;
+mod layer_norm;
 mod lstm;
 mod matmul;
 mod movement;
@@ -18,16 +20,18 @@ mod softmax;
 mod transposed;
 mod wide;
 
+pub use attention::{Attention, Factor, attention};
 pub use convolution::{conv_2d, depthwise_conv_2d, dot, fully_connected};
 pub use elementwise::{
     AddParameters, Broadcast, MulParameters, add, dequantize, leaky_relu, mul, prelu, quantize, requantize,
     squared_difference, sub,
 };
 pub use float::{conv_2d_f32, depthwise_conv_2d_f32, fully_connected_f32, softmax_f32};
+pub use layer_norm::{LayerNorm, MAX_ROW, fraction_bits, layer_norm_i16};
 pub use lstm::{FloatGate, FloatLstm, Gate, Lstm, lstm, lstm_f32};
 pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};
 pub use movement::{IndexMap, gather, rearrange};
-pub use nonlinear::{Argument, WideSoftmax, logistic_i16, softmax_i16, tanh_i16};
+pub use nonlinear::{Argument, WideSoftmax, logistic_i16, lookup_i16, softmax_i16, tanh_i16};
 pub use normalize::{
     LogSoftmaxParameters, l2_normalize, l2_normalize_f32, layer_norm_f32, log_softmax, log_softmax_f32,
 };

@@ -66,8 +66,9 @@ pub struct WideSoftmax<'a> {
     pub reciprocals: &'a [i16],
 }
 
-/// Interpolates in a table of 513 entries over all of int16.
-fn lookup(table: &[i16], code: i16) -> core::result::Result<i32, OutOfBounds> {
+/// Any function of a code: interpolates in a table of 513 entries over all of int16.
+#[inline(always)]
+pub fn lookup_i16(table: &[i16], code: i16) -> core::result::Result<i32, OutOfBounds> {
     let (entry, fraction) = (256 + (i32::from(code) >> 7), i32::from(code) & 127);
     let [low, high] = *table.get(entry as usize..).and_then(|rest| rest.first_chunk::<2>()).ok_or(OutOfBounds)?;
     let rise = i32::from(high).wrapping_sub(low.into()).wrapping_mul(fraction);
@@ -84,7 +85,7 @@ pub fn softmax_i16(depth: usize, parameters: &WideSoftmax<'_>, input: &[i16], ou
         let mut sum = 0_i32;
         for (x, code) in row.iter().zip(codes.iter_mut()) {
             let scaled = parameters.multiplier.apply(x.widen().wrapping_sub(largest));
-            let exponential = lookup(parameters.exponentials, i16::saturate(scaled.wrapping_add(32_767)))?;
+            let exponential = lookup_i16(parameters.exponentials, i16::saturate(scaled.wrapping_add(32_767)))?;
             sum = sum.wrapping_add(exponential);
             *code = exponential as i16;
         }
@@ -92,7 +93,7 @@ pub fn softmax_i16(depth: usize, parameters: &WideSoftmax<'_>, input: &[i16], ou
         // The sum scaled to [1, 2) in Q1.16, without its leading one.
         let shifted = i64::from(sum).wrapping_shl(headroom.saturating_sub(1));
         let fraction = (shifted.wrapping_add(1 << 13) >> 14).wrapping_sub(98_304);
-        let reciprocal = lookup(parameters.reciprocals, i16::saturate(fraction as i32))?;
+        let reciprocal = lookup_i16(parameters.reciprocals, i16::saturate(fraction as i32))?;
         let shift = 31_u32.saturating_sub(headroom).max(1);
         for code in codes {
             let product = code.widen().wrapping_mul(reciprocal);

@@ -111,6 +111,11 @@ impl Lowering<'_> {
                 };
                 self.step(node, OpKind::LeakyReluInt16, 1, &parameters)
             }
+            (DataType::Int16, _) => {
+                let (input, output) = (scale(self.input(node, 0)?)?, scale(self.output(node)?)?);
+                let table = self.program.constant(&tables::wide_codes(function, input.scale, output.scale))?;
+                self.step(node, OpKind::LookupInt16, 1, &nonlinear_i16::LookupParameters { table })
+            }
             (DataType::Float32, Function::LeakyRelu { slope }) => {
                 self.step(node, OpKind::LeakyReluFloat32, 1, &unary::LeakyReluParameters { slope })
             }
@@ -120,11 +125,10 @@ impl Lowering<'_> {
     }
 
     pub(super) fn layer_norm(&mut self, node: &Node, epsilon: f32) -> Result<()> {
-        let is_float = self.input(node, 0)?.data_type == DataType::Float32;
-        ensure!(
-            is_float && self.data_type(node, 3)? == DataType::Float32,
-            "has no int8 kernel: leave this model in float32"
-        );
+        if self.output(node)?.data_type == DataType::Int16 {
+            return self.int16_norm(node, epsilon, true);
+        }
+        ensure!(self.data_type(node, 3)? == DataType::Float32, "has no int8 kernel: leave this model in float32");
         let parameters =
             normalize::LayerNormParameters { gamma: self.floats(node, 1)?, beta: self.floats(node, 2)?, epsilon };
         self.step(node, OpKind::LayerNormFloat32, 1, &parameters)

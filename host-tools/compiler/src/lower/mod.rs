@@ -3,6 +3,7 @@
 //! The effective multipliers follow TensorFlow Lite Micro, down to which products are rounded to f32 first: single
 //! units in the last place of a multiplier decide codes.
 
+mod attention;
 mod elementwise;
 mod functions;
 mod layers;
@@ -89,6 +90,9 @@ impl Lowering<'_> {
             Op::SquaredDifference => self.squared_difference(node),
             Op::Prelu => self.prelu(node),
             Op::BatchMatmul { transpose_a, transpose_b } => self.batch_matmul(node, *transpose_a, *transpose_b),
+            Op::Attention { scale, transpose_keys, transpose_values } => {
+                self.attention(node, *scale, *transpose_keys, *transpose_values)
+            }
             Op::TransposeConv2d { window, activation } => self.transpose_conv_2d(node, window, *activation),
             Op::Rearrange(map) => self.rearrange(node, map),
             Op::Gather { axis, rows } => self.gather(node, *axis, rows),

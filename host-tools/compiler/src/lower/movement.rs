@@ -64,7 +64,7 @@ impl Lowering<'_> {
 }
 
 /// The geometry of a product of matrices of two shapes.
-fn matrices(a: &[usize], b: &[usize], transpose_a: bool, transpose_b: bool) -> Result<Matrices> {
+pub(super) fn matrices(a: &[usize], b: &[usize], transpose_a: bool, transpose_b: bool) -> Result<Matrices> {
     let split = |shape: &[usize], transposed: bool| match *shape {
         [.., rows, columns] => {
             let batches: usize = shape.iter().rev().skip(2).product();

@@ -4,6 +4,7 @@
 //! 16 bits, where `width` asks for them, symmetric; biases are integers of scale `input * weight`. Softmax, logistic, tanh and
 //! recurrent states have fixed output scales; pools, pads, reshapes and concatenations keep the scale of their inputs.
 
+mod attention;
 mod convert;
 mod recurrent;
 mod width;
@@ -22,10 +23,26 @@ const SUM_HEADROOM: f64 = 1.5;
 /// The same for what recurrent layers read: a clipped input stays in the state.
 const RECURRENT_HEADROOM: f64 = 2.0;
 
+/// The width of what is multiplied in layers that `width` gives 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 16 bits: nothing is lost but what 8-bit weights lose.
+    #[default]
+    Wide,
+    /// 8 bits: faster and smaller; sums, residual streams, normalisations and recurrent layers keep 16 bits.
+    Narrow,
+}
+
 /// Quantizes a folded float graph.
 pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<Graph> {
+    quantize_with(graph, ranges, Precision::default())
+}
+
+/// As [`quantize()`], with the width of operands.
+pub fn quantize_with(graph: &Graph, ranges: &Ranges, precision: Precision) -> Result<Graph> {
     let mut quantized = graph.clone();
-    let types = width::node_types(graph);
+    attention::fuse(&mut quantized);
+    let types = width::node_types(&quantized, precision);
     assign_scales(&mut quantized, ranges, &types)?;
     convert::convert(&mut quantized, ranges, &types)?;
     for index in 0..quantized.nodes.len() {

@@ -6,7 +6,9 @@
 
 use nervelet::ops::DataType;
 
-use crate::graph::{Function, Graph, Node, Op, TensorId};
+use super::Precision;
+use crate::graph::{Graph, Node, Op, TensorId};
+use crate::tables;
 
 /// Whether an operator has only a 16-bit kernel.
 fn is_wide(op: &Op) -> bool {
@@ -30,18 +32,34 @@ fn has_wide_kernel(op: &Op) -> bool {
                 | Op::Sub { .. }
                 | Op::Mul { .. }
                 | Op::BatchMatmul { .. }
+                | Op::Attention { .. }
                 | Op::ResizeBilinear { .. }
                 | Op::Softmax { .. }
                 | Op::Logistic
                 | Op::Tanh
                 | Op::Clamp { .. }
-                | Op::Function(Function::LeakyRelu { .. })
         )
+        || matches!(op, Op::Function(function) if tables::is_smooth(*function))
 }
 
 /// Whether an operator moves elements of any type.
 fn moves(op: &Op) -> bool {
     matches!(op, Op::Concatenation { .. } | Op::Pad { .. } | Op::Reshape | Op::Rearrange(_) | Op::Gather { .. })
+}
+
+/// Whether an operator multiplies operands, or makes an operand of what it reads.
+fn is_product(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Conv2d { .. }
+            | Op::DepthwiseConv2d { .. }
+            | Op::TransposeConv2d { .. }
+            | Op::FullyConnected { .. }
+            | Op::BatchMatmul { .. }
+            | Op::Attention { .. }
+            | Op::Softmax { .. }
+            | Op::Function(_)
+    )
 }
 
 /// The positions of a node's inputs that hold activations, and not weights.
@@ -57,7 +75,7 @@ pub(super) fn activations(node: &Node) -> Vec<usize> {
 }
 
 /// The type that each node computes in, in the order of the nodes.
-pub(super) fn node_types(graph: &Graph) -> Vec<DataType> {
+pub(super) fn node_types(graph: &Graph, precision: Precision) -> Vec<DataType> {
     let mut wide: Vec<bool> = vec![false; graph.tensors.len()];
     for id in &graph.inputs {
         wide[id.0] = reaches_wide(graph, *id);
@@ -66,16 +84,37 @@ pub(super) fn node_types(graph: &Graph) -> Vec<DataType> {
     for id in &graph.states {
         wide[id.0] = graph.consumers(*id).any(|reader| is_wide(&graph.nodes[reader].op));
     }
+    let is_sequence = graph.nodes.iter().any(|node| is_wide(&node.op));
     let mut types = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let reads_wide = activations(node).iter().any(|position| wide[node.inputs[*position].0]);
-        let computes_wide = is_wide(&node.op) || (reads_wide && has_wide_kernel(&node.op));
+        let computes_wide = match precision {
+            _ if is_wide(&node.op) => true,
+            Precision::Narrow if is_product(&node.op) => is_sequence && ends_in_sum(graph, node),
+            _ => reads_wide && has_wide_kernel(&node.op),
+        };
         for output in &node.outputs {
             wide[output.0] = computes_wide;
         }
         types.push(if computes_wide { DataType::Int16 } else { DataType::Int8 });
     }
     types
+}
+
+/// Whether what a dense layer makes is not multiplied next: it is added, normalised or read by the caller, and 8 bits would
+/// be the end of what 16 bits keep elsewhere.
+fn ends_in_sum(graph: &Graph, node: &Node) -> bool {
+    let dense = matches!(node.op, Op::FullyConnected { .. });
+    dense && node.outputs.first().is_some_and(|output| is_summed(graph, *output))
+}
+
+fn is_summed(graph: &Graph, id: TensorId) -> bool {
+    graph.outputs.contains(&id)
+        || graph.consumers(id).any(|reader| {
+            let node = &graph.nodes[reader];
+            let sums = matches!(node.op, Op::Add { .. } | Op::Sub { .. } | Op::LayerNorm { .. });
+            sums || (moves(&node.op) && node.outputs.iter().any(|output| is_summed(graph, *output)))
+        })
 }
 
 /// Whether a tensor comes to a layer of 16 bits without passing an image layer.

@@ -9,8 +9,8 @@ use nervelet::{Model, Session};
 use nervelet_compiler::calibrate::calibrate;
 use nervelet_compiler::fold::fold;
 use nervelet_compiler::graph::{Data, Graph, Tensor};
-use nervelet_compiler::quantize::quantize;
-use nervelet_compiler::{AlignedBytes, CompileOptions, compile};
+use nervelet_compiler::quantize::quantize_with;
+use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, compile};
 
 /// The values of each input of one run.
 pub(crate) type Sample = Vec<Vec<f32>>;
@@ -25,11 +25,21 @@ pub(crate) struct Quality {
 
 /// Quantizes a graph over some samples, and measures each output over others.
 pub(crate) fn measure(graph: &Graph, calibration: &[Sample], samples: &[Sample]) -> Result<(Graph, Vec<Quality>)> {
+    measure_with(graph, Precision::Wide, calibration, samples)
+}
+
+/// The same, with the width of operands.
+pub(crate) fn measure_with(
+    graph: &Graph,
+    precision: Precision,
+    calibration: &[Sample],
+    samples: &[Sample],
+) -> Result<(Graph, Vec<Quality>)> {
     let mut folded = graph.clone();
     fold(&mut folded)?;
     let slices = calibration.iter().map(|sample| sample.iter().map(Vec::as_slice).collect());
     let ranges = calibrate(&folded, slices)?;
-    let quantized = quantize(&folded, &ranges)?;
+    let quantized = quantize_with(&folded, &ranges, precision)?;
     let float = run(&folded, samples)?;
     let exact = run(&exact(&folded, &quantized), samples)?;
     let integer = run(&quantized, samples)?;
