@@ -16,11 +16,11 @@ use ndarray_npy::read_npy;
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
-use nervelet_compiler::{AlignedBytes, CompileOptions, compile, compile_quantized, macs};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, compile, compile_quantized, macs};
 use nervelet_importer::import_onnx;
 
 use layers::{CELLS, Layers};
-use quality::{Sample, decibels, measure, run};
+use quality::{Sample, decibels, measure, normal, run};
 
 /// The runs of a case of the golden material.
 fn samples(folder: &Path, inputs: usize) -> Result<Vec<Sample>> {
@@ -52,7 +52,7 @@ fn recurrent_models_of_pytorch_keep_their_quality() {
                     return Ok(());
                 }
                 let samples = samples(&folder, graph.inputs.len())?;
-                let (integer, quality) = measure(&graph, &samples, &samples)?;
+                let (integer, quality) = measure(&graph, Precision::Wide, &samples, &samples)?;
                 let kinds: Vec<_> = integer.inputs.iter().map(|id| integer.tensor(*id).data_type).collect();
                 ensure!(kinds == [DataType::Int16], "inputs are {kinds:?}");
                 for (output, quality) in quality.iter().enumerate() {
@@ -73,7 +73,7 @@ fn network(seed: u64, cell: Cell, [time, depth, units]: [usize; 3], count: usize
     let below = layers.bidirectional(x, cell, units);
     let outputs = layers.recurrent(below, cell, units, false);
     layers.graph.outputs = outputs;
-    let samples = (0..count).map(|_| vec![layers.normal(time * depth)]).collect();
+    let samples = (0..count).map(|_| vec![normal(&mut layers.random, time * depth)]).collect();
     (layers.graph, samples)
 }
 
@@ -83,7 +83,7 @@ fn random_networks_keep_their_quality() {
         for (seed, extents) in [(1, [40, 10, 20]), (2, [25, 7, 33]), (3, [30, 1, 48])] {
             let (graph, samples) = network(seed, cell, extents, 12);
             let (calibration, tests) = samples.split_at(6);
-            let (_, quality) = measure(&graph, calibration, tests).unwrap();
+            let (_, quality) = measure(&graph, Precision::Wide, calibration, tests).unwrap();
             for (output, quality) in quality.iter().enumerate() {
                 println!("{cell:?} {extents:?}, output {output}: {quality:.1?} dB");
                 assert!(quality.arithmetic >= 65.0, "{cell:?} {extents:?}, output {output}: {quality:.1?}");
@@ -100,8 +100,8 @@ fn errors_do_not_accumulate_over_two_thousand_steps() {
         let (mut layers, x) = Layers::new(11, STEPS, 8);
         let outputs = layers.recurrent(x, cell, 24, false);
         layers.graph.outputs = outputs[..1].to_vec();
-        let samples = [vec![layers.normal(STEPS * 8)]];
-        let (integer, _) = measure(&layers.graph, &samples, &samples).unwrap();
+        let samples = [vec![normal(&mut layers.random, STEPS * 8)]];
+        let (integer, _) = measure(&layers.graph, Precision::Wide, &samples, &samples).unwrap();
         let exact = quality::exact(&layers.graph, &integer);
         let (exact, integer) = (run(&exact, &samples).unwrap(), run(&integer, &samples).unwrap());
         let parts = exact[0].chunks(STEPS / 4 * 24).zip(integer[0].chunks(STEPS / 4 * 24));
@@ -134,7 +134,7 @@ fn a_stream_step_by_step_equals_the_whole_sequence() {
             layers
         };
         let (mut whole, mut stream) = (build(time), build(1).graph);
-        let values = whole.normal(time * depth);
+        let values = normal(&mut whole.random, time * depth);
         let steps: Vec<Vec<f32>> = values.chunks(depth).map(<[f32]>::to_vec).collect();
         assert_eq!(stream.keep_states(), 2);
         let float = compile(&whole.graph, &CompileOptions::default()).unwrap();
@@ -177,7 +177,7 @@ fn integer_layers_are_the_same_on_a_cortex_m4() {
     for (seed, cell) in CELLS.into_iter().enumerate() {
         let extents = [[9, 10, 20], [4, 13, 7], [3, 1, 1], [5, 40, 64], [6, 3, 30]][seed];
         let (graph, samples) = network(seed as u64, cell, extents, 6);
-        let (integer, _) = measure(&graph, &samples, &samples).unwrap();
+        let (integer, _) = measure(&graph, Precision::Wide, &samples, &samples).unwrap();
         device::assert_equal(&board, &integer, &samples);
     }
 }
@@ -189,8 +189,8 @@ fn recurrent_layers_take_few_instructions_on_a_cortex_m4() {
         let (mut layers, x) = Layers::new(3, 4, 40);
         let outputs = layers.recurrent(x, cell, 64, false);
         layers.graph.outputs = outputs[..1].to_vec();
-        let samples = [vec![layers.normal(4 * 40)]];
-        let (integer, _) = measure(&layers.graph, &samples, &samples).unwrap();
+        let samples = [vec![normal(&mut layers.random, 4 * 40)]];
+        let (integer, _) = measure(&layers.graph, Precision::Wide, &samples, &samples).unwrap();
         let compiled = compile(&integer, &CompileOptions::default()).unwrap();
         let model = Model::from_bytes(&compiled.bytes).unwrap();
         let step = model.steps().next().unwrap();

@@ -2,8 +2,6 @@
 
 #[path = "support/device.rs"]
 mod device;
-#[path = "support/layers.rs"]
-mod layers;
 #[path = "support/quality.rs"]
 mod quality;
 mod support;
@@ -13,12 +11,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::read_npy;
+use nervelet::learn::Pcg32;
 use nervelet_compiler::Precision;
 use nervelet_compiler::graph::{Graph, Op};
 use nervelet_importer::import_onnx;
 
-use layers::Layers;
-use quality::{Quality, Sample, measure_with};
+use quality::{Quality, Sample, measure, normal};
 
 /// Encoders of one layer, and one of two with a mean and a dense layer behind them.
 const MODELS: [&str; 5] = [
@@ -62,8 +60,8 @@ fn golden_inputs(folder: &Path) -> Result<Vec<Sample>> {
 /// About normal inputs of a graph.
 fn normal_inputs(graph: &Graph, seed: u64, count: usize) -> Vec<Sample> {
     let elements = graph.tensor(graph.inputs[0]).elements();
-    let (mut layers, _) = Layers::new(seed, 1, 1);
-    (0..count).map(|_| vec![layers.normal(elements)]).collect()
+    let mut random = Pcg32::new(seed);
+    (0..count).map(|_| vec![normal(&mut random, elements)]).collect()
 }
 
 /// The number of joined attentions, and the quality of the output and of the hidden states.
@@ -73,7 +71,7 @@ fn quality_of(
     calibration: &[Sample],
     samples: &[Sample],
 ) -> (usize, Vec<Quality>) {
-    let (integer, quality) = measure_with(graph, precision, calibration, samples).unwrap();
+    let (integer, quality) = measure(graph, precision, calibration, samples).unwrap();
     (integer.nodes.iter().filter(|node| matches!(node.op, Op::Attention { .. })).count(), quality)
 }
 
@@ -118,7 +116,7 @@ fn integer_encoders_are_the_same_on_a_cortex_m4() {
     for (graph, ..) in models() {
         let samples = normal_inputs(&graph, 3, 4);
         for precision in [Precision::Wide, Precision::Narrow] {
-            let (integer, _) = measure_with(&graph, precision, &samples, &samples).unwrap();
+            let (integer, _) = measure(&graph, precision, &samples, &samples).unwrap();
             device::assert_equal(&board, &integer, &samples);
         }
     }

@@ -31,16 +31,11 @@ impl Layers {
     }
 
     /// A number between plus and minus `spread`.
-    pub(crate) fn real(&mut self, spread: f32) -> f32 {
+    fn real(&mut self, spread: f32) -> f32 {
         spread * (self.random.below(2_000_001) as f32 / 1_000_000.0 - 1.0)
     }
 
-    /// About normal numbers: sums of twelve.
-    pub(crate) fn normal(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (0..12).map(|_| self.real(0.5)).sum()).collect()
-    }
-
-    pub(crate) fn tensor(&mut self, shape: &[usize], data: Option<Vec<f32>>) -> TensorId {
+    fn tensor(&mut self, shape: &[usize], data: Option<Vec<f32>>) -> TensorId {
         let name = format!("t{}", self.graph.tensors.len());
         let data = data.map(Data::Float32);
         let tensor = Tensor { name, shape: shape.into(), data_type: DataType::Float32, quantization: None, data };
@@ -52,7 +47,7 @@ impl Layers {
         self.tensor(shape, Some(values))
     }
 
-    pub(crate) fn node(&mut self, op: Op, inputs: Vec<TensorId>, shapes: &[&[usize]]) -> Vec<TensorId> {
+    fn node(&mut self, op: Op, inputs: Vec<TensorId>, shapes: &[&[usize]]) -> Vec<TensorId> {
         let outputs: Vec<TensorId> = shapes.iter().map(|shape| self.tensor(shape, None)).collect();
         let name = format!("{} {}", op.name(), self.graph.nodes.len());
         self.graph.nodes.push(Node { name, op, inputs, outputs: outputs.clone() });

@@ -4,6 +4,7 @@
 //! the kernels, the tables and the codes of the activations cost. *floor* is what those weights cost alone.
 
 use anyhow::{Context, Result};
+use nervelet::learn::Pcg32;
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
 use nervelet_compiler::calibrate::calibrate;
@@ -11,6 +12,12 @@ use nervelet_compiler::fold::fold;
 use nervelet_compiler::graph::{Data, Graph, Tensor};
 use nervelet_compiler::quantize::quantize_with;
 use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, compile};
+
+/// About normal numbers: sums of twelve.
+pub(crate) fn normal(random: &mut Pcg32, count: usize) -> Vec<f32> {
+    let mut one = || random.below(1_000_001) as f32 / 1_000_000.0 - 0.5;
+    (0..count).map(|_| (0..12).map(|_| one()).sum()).collect()
+}
 
 /// The values of each input of one run.
 pub(crate) type Sample = Vec<Vec<f32>>;
@@ -24,12 +31,7 @@ pub(crate) struct Quality {
 }
 
 /// Quantizes a graph over some samples, and measures each output over others.
-pub(crate) fn measure(graph: &Graph, calibration: &[Sample], samples: &[Sample]) -> Result<(Graph, Vec<Quality>)> {
-    measure_with(graph, Precision::Wide, calibration, samples)
-}
-
-/// The same, with the width of operands.
-pub(crate) fn measure_with(
+pub(crate) fn measure(
     graph: &Graph,
     precision: Precision,
     calibration: &[Sample],
