@@ -4,7 +4,9 @@ use nervelet::ops::DataType;
 use nervelet_compiler::graph::{
     Activation, Cell, Data, Function, Graph, Node, Op, Padding, Quantization, Reduction, Tensor, TensorId, Window,
 };
-use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile, compile_quantized, index_map};
+use nervelet_compiler::{
+    AlignedBytes, CompileOptions, Precision, Target, compile, compile_quantized, compile_quantized_with, index_map,
+};
 
 use crate::random::Random;
 
@@ -44,6 +46,13 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
     let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(8, 1.0)).collect();
     let samples = samples.iter().map(|sample| vec![&sample[..]]);
     files.push(compile_quantized(&recurrent, &CompileOptions::default(), samples).unwrap().bytes);
+    let encoder = encoder(random);
+    let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(12, 1.0)).collect();
+    for precision in [Precision::Wide, Precision::Narrow] {
+        let samples = samples.iter().map(|sample| vec![&sample[..]]);
+        let options = CompileOptions::default();
+        files.push(compile_quantized_with(&encoder, &options, precision, samples).unwrap().bytes);
+    }
     files
 }
 
@@ -321,5 +330,27 @@ fn recurrent(random: &mut Random) -> Graph {
         x = outputs[0];
     }
     net.graph.keep_states();
+    net.finish(&[x])
+}
+
+/// Attention with normalisation before and a smooth function behind, as Transformers have it.
+fn encoder(random: &mut Random) -> Graph {
+    let (steps, width) = (3, 4);
+    let shape = [1, steps, width];
+    let (mut net, x) = Network::new(DataType::Float32, &shape, random);
+    let [gamma, beta] = [0, 1].map(|_| net.weights(&[width]));
+    let normal = net.layer(Op::LayerNorm { epsilon: 1e-5 }, &[x, gamma, beta], &shape);
+    let dense = |net: &mut Network<'_>, x| {
+        let operands = [x, net.weights(&[width, width]), net.bias(width, 0.1)];
+        net.layer(Op::FullyConnected { activation: NONE }, &operands, &shape)
+    };
+    let [q, k, v] = [0, 1, 2].map(|_| dense(&mut net, normal));
+    let product = |transpose_b| Op::BatchMatmul { transpose_a: false, transpose_b };
+    let scores = net.layer(product(true), &[q, k], &[1, steps, steps]);
+    let probabilities = net.layer(Op::Softmax { beta: 0.5 }, &[scores], &[1, steps, steps]);
+    let context = net.layer(product(false), &[probabilities, v], &shape);
+    let y = net.layer(Op::Function(Function::Gelu), &[context], &shape);
+    let y = dense(&mut net, y);
+    let x = net.layer(Op::Add { activation: NONE }, &[x, y], &shape);
     net.finish(&[x])
 }
