@@ -18,6 +18,10 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
         let (rows, first_row) = window.taps(0, row);
         for column in 0..window.output[1] {
             let (columns, first_column) = window.taps(1, column);
+            if rows.is_empty() || columns.is_empty() {
+                // A window of nothing but padding.
+                return reference::average_pool_2d(window, channels, input, range, output);
+            }
             let pixel = pixels.next().ok_or(OutOfBounds)?;
             let count = (rows.len().wrapping_mul(columns.len()) as i32).max(1);
             let mut channel = 0;
@@ -30,12 +34,9 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
                 let reach = width.wrapping_sub(1).wrapping_mul(step);
                 let length = height.wrapping_sub(1).wrapping_mul(row_step).wrapping_add(reach).wrapping_add(4);
                 let codes = input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
-                if height == 0 || width == 0 {
-                    return Err(OutOfBounds);
-                }
                 let advance = row_step.wrapping_sub(reach).wrapping_sub(step);
                 // SAFETY: reads a word at each of `width` columns, `step` apart, of `height` rows, `row_step` apart,
-                // both at least 1; `codes` ends behind the last one.
+                // both at least 1, as checked above; `codes` ends behind the last one.
                 let sums = unsafe { nervelet_sum_4(codes.as_ptr(), width, step, height, advance) };
                 let [even, odd] = [sums as u32, (sums >> 32) as u32];
                 let sums = [even, odd, even >> 16, odd >> 16].map(|sum| i32::from(sum as i16));

@@ -7,7 +7,7 @@
 //! Biases are those for input codes as they are, `bias - zero_point * sum of weights`.
 
 use super::super::Window;
-use super::{Filter, Records, staging_words};
+use super::{Filter, Records, in_blocks, staging_words};
 
 /// How the weights of an int8 layer are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Records for Layout {
     }
 
     fn computes(self, window: &Window) -> bool {
-        self == Layout::ChannelPairs || window.output[0].saturating_mul(window.output[1]) >= 4
+        self != Layout::Channels || in_blocks(window)
     }
 
     fn lanes(self) -> usize {
@@ -126,10 +126,11 @@ impl Records for Layout {
         match self {
             // Four pixels, two words for each input.
             Layout::Channels => staging_words(window, &filter).saturating_add(filter.depth.saturating_mul(2)),
-            // A pixel of zeros and two tables of taps for four pixels.
+            // A pixel of zeros and two tables of taps for four pixels; the codes of these where there are fewer.
             Layout::Taps => {
                 let table = rows.saturating_mul(columns).saturating_mul(4);
-                channels.div_ceil(4).saturating_add(table.saturating_mul(2))
+                let codes = if in_blocks(window) { 0 } else { channels };
+                channels.div_ceil(4).saturating_add(table.saturating_mul(2)).saturating_add(codes)
             }
             Layout::ChannelPairs => {
                 let segment = segment_words(if filter.depth < LEAST_SEGMENT { filter.depth } else { LEAST_SEGMENT });

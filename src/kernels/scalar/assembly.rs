@@ -12,6 +12,7 @@ global_asm!(
     include_str!("armv7m/matrix.s"),
     include_str!("armv7m/dense.s"),
     include_str!("armv7m/depthwise.s"),
+    include_str!("armv7m/add.s"),
     ".text",
     options(raw)
 );
@@ -24,6 +25,7 @@ global_asm!(
     include_str!("armv6m/matrix.s"),
     include_str!("armv6m/dense.s"),
     include_str!("armv6m/depthwise.s"),
+    include_str!("armv6m/add.s"),
     ".text",
     options(raw)
 );
@@ -121,7 +123,33 @@ pub struct Finish {
     pub step: usize,
 }
 
+/// What the sum is given; see `add.s`.
+#[repr(C)]
+pub struct Add {
+    pub scaled: *const i8,
+    pub exact: *const i8,
+    pub output: *mut i8,
+    pub scaled_factor: i32,
+    pub scaled_offset: i32,
+    pub scaled_mantissa: i32,
+    pub scaled_right: i32,
+    pub exact_factor: i32,
+    pub exact_offset: i32,
+    pub mantissa: i32,
+    pub right: i32,
+    pub zero_point: i32,
+    pub output_end: *mut i8,
+}
+
+/// The doubling of the scaled term that the sum is given: with long multiplications it comes doubled.
+#[cfg(nervelet_armv7m)]
+pub const DOUBLING: u32 = 1;
+#[cfg(nervelet_armv6m)]
+pub const DOUBLING: u32 = 0;
+
 unsafe extern "C" {
+    /// Adds two tensors.
+    pub fn nervelet_add(frame: *const Add);
     /// Joins four windows of `rows` rows of `4 * units` codes, `advance` bytes apart, to `8 * units` words a row.
     pub fn nervelet_join(sources: *const [*const i8; 4], target: *mut u32, units: usize, rows: usize, advance: usize);
     /// Computes all records for a block of four pixels.

@@ -17,7 +17,6 @@ pub fn depthwise_conv_2d(
     let [rows, columns] = window.kernel;
     let (taps, depth) = (rows.wrapping_mul(columns), layout.filter(rows, columns).depth);
     let count = window.output[0].wrapping_mul(window.output[1]);
-    let last = count.checked_sub(4).ok_or(OutOfBounds)?;
     let sound = taps > 0
         && channels > 0
         && Some(layer.words.len()) == channels.checked_mul(layout.record_words(depth))
@@ -26,26 +25,36 @@ pub fn depthwise_conv_2d(
     zeros.fill(u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101));
     let zeros: &[i8] = bytemuck::cast_slice(zeros);
     let (inside, rest) = rest.split_at_mut_checked(taps.wrapping_mul(4)).ok_or(OutOfBounds)?;
-    let border = rest.get_mut(..taps.wrapping_mul(4)).ok_or(OutOfBounds)?;
+    let (border, rest) = rest.split_at_mut_checked(taps.wrapping_mul(4)).ok_or(OutOfBounds)?;
     let run = Run { window, channels, input, layer, taps, padding: depth.wrapping_sub(taps) };
+    let outside = zeros.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
+    let at_border = |place: Option<usize>| Some(place.unwrap_or(outside));
+    let Some(last) = count.checked_sub(4) else {
+        // Fewer pixels than a block: the last one fills it up.
+        let block: &mut [i8] = bytemuck::cast_slice_mut(rest.get_mut(..channels).ok_or(OutOfBounds)?);
+        run.fill([0, 1, 2, 3].map(|pixel| count.saturating_sub(1).min(pixel)), border, at_border)?;
+        run.call(0, border, block)?;
+        output.iter_mut().zip(block).for_each(|(code, computed)| *code = *computed);
+        return Ok(());
+    };
     let mut pixel = 0;
-    let mut known = None;
+    let mut known = false;
     while pixel < count {
         let first = pixel.min(last);
+        let block = [0, 1, 2, 3].map(|pixel| first.wrapping_add(pixel));
         let start = first.wrapping_mul(channels);
         let codes = output.get_mut(start..start.wrapping_add(channels.wrapping_mul(4))).ok_or(OutOfBounds)?;
         match run.inside(first) {
             Some(at) => {
                 // Distances are the same from the first tap of any block that lies in one row.
-                if known.is_none() {
-                    run.fill(first, inside, |place| place.map(|place| place.wrapping_sub(at)))?;
+                if !known {
+                    run.fill(block, inside, |place| place.map(|place| place.wrapping_sub(at)))?;
+                    known = true;
                 }
-                known = Some(());
                 run.call(at, inside, codes)?;
             }
             None => {
-                let outside = zeros.as_ptr().addr().wrapping_sub(input.as_ptr().addr());
-                run.fill(first, border, |place| Some(place.unwrap_or(outside)))?;
+                run.fill(block, border, at_border)?;
                 run.call(0, border, codes)?;
             }
         }
@@ -97,9 +106,9 @@ impl Run<'_> {
     }
 
     /// Writes a table: of every tap the distances of four pixels.
-    fn fill(&self, first: usize, table: &mut [u32], distance: impl Fn(Option<usize>) -> Option<usize>) -> Result {
+    fn fill(&self, pixels: [usize; 4], table: &mut [u32], distance: impl Fn(Option<usize>) -> Option<usize>) -> Result {
         let Window { kernel: [rows, columns], dilation, .. } = *self.window;
-        let origins = [0, 1, 2, 3].map(|pixel| self.origin(first.wrapping_add(pixel)));
+        let origins = pixels.map(|pixel| self.origin(pixel));
         let (entries, _) = table.as_chunks_mut::<4>();
         let mut entries = entries.iter_mut();
         for row in 0..rows {

@@ -10,16 +10,20 @@
 //! | `matrix.s` | one channel by four pixels in registers: convolutions |
 //! | `dense.s` | two channels that share a word, one pixel: dense layers |
 //! | `depthwise.s` | one channel by four pixels, any taps |
+//! | `add.s` | two tensors, of which one has the factor one half |
 
 #![expect(unsafe_code, reason = "compilers spill what these kernels keep in registers")]
 
+mod add;
 mod assembly;
 mod convolution;
 mod dense;
 mod depthwise;
 mod image;
+mod pooling;
 
 use super::packing::{self, scalar::Layout};
+use super::reference::{AddParameters, Broadcast};
 use super::{Core, OutOfBounds, PackedLayer, Result, Window};
 
 /// A core without instructions for signal processing.
@@ -56,6 +60,14 @@ impl Core for Scalar {
         depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
         clamp(layer.range, output);
         Ok(())
+    }
+
+    fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+        add::add(broadcast, parameters, a, b, output)
+    }
+
+    fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        pooling::average_pool_2d(window, channels, input, range, output)
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn choose(shape: &Shape) -> Option<Choice> {
     let layout = match depthwise {
         false => matrix,
         true if inputs == 1 && outputs > 1 => matrix,
-        true if inputs == outputs && Layout::Taps.computes(&window) => Layout::Taps,
+        true if inputs == outputs => Layout::Taps,
         true => return None,
     };
     let least = layout.scratch_words(&window, inputs);

@@ -110,6 +110,18 @@ impl Layers {
         self.graph.outputs.push(c);
     }
 
+    /// Adds an average over windows.
+    fn mean(&mut self, op: Op, [image, out]: [&[usize; 2]; 2], channels: usize) {
+        let quantization = Quantization::per_tensor(0.05, self.zero_point());
+        let [x, y] =
+            [image, out].map(|image| self.tensor(&[1, image[0], image[1], channels], quantization.clone(), None));
+        let name = format!("layer {}", self.graph.nodes.len());
+        self.graph.nodes.push(Node { name, op, inputs: vec![x], outputs: vec![y] });
+        self.graph.inputs.push(x);
+        self.graph.normalization.push(None);
+        self.graph.outputs.push(y);
+    }
+
     /// A window that fits an image, with the image and the output.
     fn window(&mut self) -> (Window, [usize; 2], [usize; 2]) {
         loop {
@@ -137,7 +149,8 @@ impl Layers {
         let (window, image, out) = self.window();
         let [rows, columns] = window.kernel;
         let inputs = self.one_of(&[1, 3, 4, 7, 8, 10, 16, 21, 32]);
-        match self.below(5) {
+        match self.below(6) {
+            5 => self.mean(Op::AveragePool2d { window, activation }, [&image, &out], inputs),
             4 => self.sum(activation, &[1, image[0], image[1], inputs]),
             0 | 1 => {
                 let outputs = self.one_of(&[1, 2, 3, 4, 5, 8, 13, 16]);

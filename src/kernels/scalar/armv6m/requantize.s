@@ -6,8 +6,9 @@
 @ by s >= 1 leaves bit s - 1 in the carry, and adding it rounds halves up; subtracting 1 from negative numbers before
 @ moves just the negative halves to the other side.
 
-@ `sum` is a high register; r4 has mh, r5 ml, r6 the shift, r7 2^14, lr the zero point; uses r0, r2, r3.
-.macro REQUANTIZE sum
+@ Rounds twice and adds, into r0. `sum` and `addend` are high registers; r4 has mh, r5 ml, r6 the shift, r7 2^14; uses r2
+@ and r3.
+.macro ROUND sum, addend
  mov r0, \sum
  sxth r2, r0
  subs r0, r0, r2
@@ -28,9 +29,13 @@
  add r0, r0, \sum
  asrs r2, r0, #31
  adds r0, r0, r2
- mov r2, lr
+ mov r2, \addend
  asrs r0, r0, r6
  adcs r0, r0, r2
+.endm
+
+@ Brings r0 into the range of codes; uses r2.
+.macro SATURATE
  sxtb r2, r0
  cmp r2, r0
  beq 9f
@@ -38,6 +43,12 @@
  movs r2, #127
  eors r0, r0, r2
 9:
+.endm
+
+@ From a sum to a code; lr has the zero point.
+.macro REQUANTIZE sum
+ ROUND \sum, lr
+ SATURATE
  mov \sum, r0
 .endm
 

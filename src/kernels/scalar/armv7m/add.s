@@ -1,0 +1,32 @@
+@ nervelet_add(frame): the sum of two tensors of codes, element by element.
+@
+@ The operand with the larger scale has the factor one half: its term is (code - zero point) * 2^19, one instruction.
+@ The other is scaled as in the reference; the carry of its rounding goes into the addition of both.
+@ r0 scaled operand, r1 exact operand, r2 output, r3-r6 what makes the scaled term (factor, offset, mantissa, right
+@ shift), r7, r8 the exact one's factor and offset, r9-r11 mantissa, right shift and zero point of the output.
+BEGIN add
+ push {r4-r11, lr}
+ sub sp, #8
+ ldr r12, [r0, #48]
+ str r12, [sp]
+ ldmia.w r0, {r0-r11}
+1:
+ ldrsb r12, [r1], #1
+ mla r12, r12, r7, r8
+ str r12, [sp, #4]
+ ldrsb r12, [r0], #1
+ mla r12, r12, r3, r4
+ smull lr, r12, r12, r5
+ add r12, r12, lr, lsr #31
+ add r12, r12, r12, asr #31
+ ldr lr, [sp, #4]
+ asrs r12, r12, r6
+ adc r12, r12, lr
+ REQUANTIZE r12, r9, r10, r11, lr
+ strb r12, [r2], #1
+ ldr r12, [sp]
+ cmp r2, r12
+ bne 1b
+ add sp, #8
+ pop {r4-r11, pc}
+END add
