@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use nervelet::kernels::packing::Layout;
 use nervelet::model::schema::{self, MAGIC, Prelude, VERSION};
 use nervelet::model::{self, Model};
-use nervelet::ops::{OpKind, QuantizedLayer, Step, conv_2d, depthwise_conv_2d, fully_connected};
+use nervelet::ops::{OpKind, Step, packed_layer};
 use nervelet::session::Error as SessionError;
 use nervelet::{Session, ops};
 use nervelet_compiler::AlignedBytes;
@@ -56,15 +56,13 @@ static FILES: LazyLock<Vec<AlignedBytes>> = LazyLock::new(|| {
 
 /// The number of a step's packing, if it has one.
 fn packing(step: &Step<'_>) -> Option<u8> {
-    fn read<'m, P: serde::Deserialize<'m>>(step: &Step<'m>, layer: fn(P) -> QuantizedLayer) -> u8 {
-        layer(postcard::from_bytes(step.parameters).unwrap()).packing
-    }
     match step.kind()? {
-        OpKind::Conv2dInt8 => Some(read(step, |parameters: conv_2d::Parameters<_>| parameters.layer)),
-        OpKind::DepthwiseConv2dInt8 => {
-            Some(read(step, |parameters: depthwise_conv_2d::Parameters<_>| parameters.layer))
+        OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked => {
+            Some(postcard::from_bytes::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing)
         }
-        OpKind::FullyConnectedInt8 => Some(read(step, |parameters: fully_connected::Parameters<_>| parameters.layer)),
+        OpKind::FullyConnectedPacked => {
+            Some(postcard::from_bytes::<packed_layer::DenseParameters>(step.parameters).unwrap().weights.packing)
+        }
         _ => None,
     }
 }

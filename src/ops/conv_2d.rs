@@ -47,14 +47,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let [weights, channels] = parameters.verify(&input, &output)?;
-    if parameters.layer.packing == 0 {
-        return parameters.layer.verify(view, &input, &output, weights, channels);
-    }
-    if parameters.groups != 1 {
-        return Err(Error::Shape);
-    }
-    let (window, channels) = parameters.window.over(&input, &output)?;
-    parameters.layer.verify_packed(view, (&input, &output), &window, channels, false)
+    parameters.layer.verify(view, &input, &output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -62,13 +55,6 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, groups, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    if layer.packing != 0 {
-        let packed = layer.packed(&view, &input, &output)?;
-        let regions = call.output_and_scratch()?;
-        let [codes, scratch] = regions.writable;
-        let x = regions.rest.read(&input)?;
-        return Ok(Active::conv_2d_packed(&window, channels, x, &packed, elements(scratch)?, elements(codes)?)?);
-    }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

@@ -43,17 +43,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let [weights, channels] = parameters.verify(&input, &output)?;
-    if parameters.layer.packing == 0 {
-        return parameters.layer.verify(view, &input, &output, weights, channels);
-    }
-    let (window, channels) = parameters.window.over(&input, &output)?;
-    // A single input channel with many filters is an ordinary convolution.
-    let depthwise = match channels {
-        [1, outputs] if outputs > 1 => false,
-        [inputs, outputs] if inputs == outputs => true,
-        _ => return Err(Error::Packing { found: parameters.layer.packing }),
-    };
-    parameters.layer.verify_packed(view, (&input, &output), &window, channels, depthwise)
+    parameters.layer.verify(view, &input, &output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -61,18 +51,6 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    if layer.packing != 0 {
-        let packed = layer.packed(&view, &input, &output)?;
-        let regions = call.output_and_scratch()?;
-        let [codes, scratch] = regions.writable;
-        let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
-        let done = if packed.packing.layout.is_depthwise() {
-            Active::depthwise_conv_2d_packed(&window, channels[0], x, &packed, scratch, codes)
-        } else {
-            Active::conv_2d_packed(&window, channels, x, &packed, scratch, codes)
-        };
-        return done.map_err(Error::from);
-    }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer};
-use crate::kernels::{Active, Core, Window, reference};
+use crate::kernels::{Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::FullyConnectedInt8, verify, run };
@@ -47,32 +47,13 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let [weights, channels] = parameters.verify(&input, &output)?;
-    if parameters.layer.packing == 0 {
-        return parameters.layer.verify(view, &input, &output, weights, channels);
-    }
-    let depth = parameters.depth as usize;
-    parameters.layer.verify_packed(view, (&input, &output), &rows_of(&input, depth), [depth, channels], false)
-}
-
-/// The rows of a dense layer's input as an image of one row.
-fn rows_of(input: &Tensor, depth: usize) -> Window {
-    let image = [1, input.elements() / depth.max(1)];
-    Window { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] }
+    parameters.layer.verify(view, &input, &output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    if layer.packing != 0 {
-        let packed = layer.packed(&view, &input, &output)?;
-        let (depth, outputs) = (depth as usize, output.shape().last().map_or(0, |extent| *extent as usize));
-        let regions = call.output_and_scratch()?;
-        let [codes, scratch] = regions.writable;
-        let (x, scratch, codes) = (regions.rest.read(&input)?, elements(scratch)?, elements(codes)?);
-        let window = rows_of(&input, depth);
-        return Ok(Active::conv_2d_packed(&window, [depth, outputs], x, &packed, scratch, codes)?);
-    }
     let requantization = layer.requantization(&view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

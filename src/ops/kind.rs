@@ -245,4 +245,10 @@ kinds! {
     AttentionInt8 = 110,
     /// Scaled dot-product attention of int16.
     AttentionInt16 = 111,
+    /// Convolution of int8 with weights packed for a core.
+    Conv2dPacked = 120,
+    /// Depthwise convolution of int8 with weights packed for a core.
+    DepthwiseConv2dPacked = 121,
+    /// Dense layer of int8 with weights packed for a core.
+    FullyConnectedPacked = 122,
 }

@@ -4,23 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::packing::Packing;
-use crate::kernels::{FloatOutput, PackedLayer, Requantization, Window};
+use crate::kernels::{FloatOutput, Requantization};
 
 /// The weights of an int8 layer with their requantization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct QuantizedLayer {
-    /// Int8 weights, laid out as the packing says.
+    /// Int8 weights, row-major.
     pub weights: Span,
-    /// How the weights are laid out: 0 is row-major, the layout of the reference kernels; others are those of
-    /// [`Packing`], whose stream holds bias and multipliers as well.
-    pub packing: u8,
-    /// One i32 for each output channel; empty where packed.
+    /// One i32 for each output channel.
     pub bias: Span,
-    /// One i32 mantissa for each output channel; empty where packed.
+    /// One i32 mantissa for each output channel.
     pub mantissas: Span,
-    /// One i8 exponent for each output channel; empty where packed.
+    /// One i8 exponent for each output channel.
     pub exponents: Span,
     /// The range of the fused activation, in output codes.
     pub range: [i8; 2],
@@ -45,50 +41,7 @@ impl QuantizedLayer {
         let defined = mantissas.iter().all(|mantissa| *mantissa >= 0)
             && exponents.iter().all(|exponent| Multiplier::EXPONENTS.contains(exponent));
         let [low, high] = self.range;
-        if self.packing == 0 && defined && low <= high { Ok(()) } else { Err(Error::Quantization) }
-    }
-
-    /// Checks a packed layer over a window, with its scratch memory; `depthwise` tells what the operator takes.
-    pub fn verify_packed(
-        &self,
-        view: &StepView<'_>,
-        (input, output): (&Tensor, &Tensor),
-        window: &Window,
-        [channels, outputs]: [usize; 2],
-        depthwise: bool,
-    ) -> Result<(), Error> {
-        let found = self.packing;
-        let packing = Packing::from_number(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
-        let layout = packing.ok_or(Error::Packing { found })?.layout;
-        input.expect_int8()?;
-        output.expect_int8()?;
-        let [rows, columns] = window.kernel;
-        let inputs = if depthwise { 1 } else { channels };
-        let filter = layout.filter(rows, columns.saturating_mul(inputs));
-        let [low, high] = self.range;
-        if low > high || !self.packed(view, input, output)?.verify(&filter, outputs) {
-            return Err(Error::Quantization);
-        }
-        if !layout.computes(window) {
-            return Err(Error::Shape);
-        }
-        let scratch = view.step.scratch;
-        if !scratch.offset.is_multiple_of(4) || !scratch.length.is_multiple_of(4) {
-            return Err(Error::Misaligned);
-        }
-        let (need, have) = (layout.scratch_words(window, channels).saturating_mul(4), scratch.length as usize);
-        if have < need { Err(Error::Scratch { need, have }) } else { Ok(()) }
-    }
-
-    /// The packed weights; fails for row-major ones.
-    pub fn packed<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, Error> {
-        Ok(PackedLayer {
-            packing: Packing::from_number(self.packing).ok_or(Error::Packing { found: self.packing })?,
-            words: view.constant_of(self.weights)?,
-            input_offset: input.zero_point.wrapping_neg(),
-            output_zero_point: output.zero_point,
-            range: self.range.map(i32::from),
-        })
+        if defined && low <= high { Ok(()) } else { Err(Error::Quantization) }
     }
 
     /// The weights of a verified layer.

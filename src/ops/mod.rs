@@ -27,6 +27,7 @@ pub mod mean;
 pub mod mul;
 pub mod nonlinear_i16;
 pub mod normalize;
+pub mod packed_layer;
 pub mod pad;
 pub mod pool_2d;
 pub mod quantize;
@@ -130,6 +131,9 @@ operators![
     normalize::LAYER_NORM_FLOAT32,
     normalize::LOG_SOFTMAX_FLOAT32,
     normalize::LOG_SOFTMAX_INT8,
+    packed_layer::CONV_2D,
+    packed_layer::DEPTHWISE_CONV_2D,
+    packed_layer::FULLY_CONNECTED,
     pad::OPERATOR,
     pool_2d::AVERAGE_FLOAT32,
     pool_2d::AVERAGE_INT16,

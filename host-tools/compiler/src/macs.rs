@@ -2,7 +2,7 @@
 
 use nervelet::Model;
 use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step, WindowParameters};
-use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected};
+use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, packed_layer};
 
 /// The multiply-accumulates of one step of a model; 0 for steps without weights.
 pub fn of(model: &Model<'_>, step: &Step<'_>) -> u64 {
@@ -13,6 +13,12 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
     let output = model.tensor(step.outputs().next()?)?;
     let filter = match step.kind()? {
         OpKind::Conv2dInt8 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<QuantizedLayer>>(step)?)?,
+        OpKind::Conv2dPacked => {
+            let channels = *model.tensor(step.inputs().next()?)?.shape().last()?;
+            taps(&decode::<packed_layer::Parameters>(step)?.window) * u64::from(channels)
+        }
+        OpKind::DepthwiseConv2dPacked => taps(&decode::<packed_layer::Parameters>(step)?.window),
+        OpKind::FullyConnectedPacked => decode::<packed_layer::DenseParameters>(step)?.depth.into(),
         OpKind::Conv2dFloat32 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<FloatLayer>>(step)?)?,
         OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
 use nervelet::kernels;
+use nervelet::ops::packed_layer::{self, PackedWeights};
 use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transpose_conv_2d};
 
@@ -10,9 +11,9 @@ use super::{Lowering, code_range, real_range, record, scale, window_parameters};
 use crate::graph::{Activation, Data, Node, Quantization, Tensor, Window};
 use crate::pack::{Shape, pack};
 
-/// An int8 layer with the least and the most scratch memory of its kernel.
-struct Layer {
-    parts: QuantizedLayer,
+/// Packed weights with the least and the most scratch memory of their kernel.
+struct Packed {
+    weights: PackedWeights,
     scratch: [usize; 2],
 }
 
@@ -30,9 +31,11 @@ impl Lowering<'_> {
         match kind {
             OpKind::Conv2dInt8 => {
                 let shape = if groups == 1 { self.shape(node, &window, false)? } else { None };
-                let layer = self.packed_layer(node, shape, channels, activation, exact_product)?;
-                self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer: layer.parts })?;
-                self.give_scratch(&layer)
+                if let Some(packed) = self.packed(node, shape, channels, activation, exact_product)? {
+                    return self.packed_window(node, OpKind::Conv2dPacked, window, &packed);
+                }
+                let layer = self.quantized_layer(node, channels, activation, exact_product)?;
+                self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
             }
             OpKind::Conv2dInt16 => {
                 let layer = self.wide_layer(node, channels, activation, exact_product)?;
@@ -52,10 +55,16 @@ impl Lowering<'_> {
         let window = window_parameters(window)?;
         match kind {
             OpKind::DepthwiseConv2dInt8 => {
-                let shape = self.shape(node, &window, true)?;
-                let layer = self.packed_layer(node, shape, channels, activation, exact_product)?;
-                self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer: layer.parts })?;
-                self.give_scratch(&layer)
+                // A single input channel with many filters is an ordinary convolution.
+                let inputs = self.input(node, 0)?.shape.last().copied().unwrap_or(0);
+                let depthwise = inputs == channels;
+                let packed_kind = if depthwise { OpKind::DepthwiseConv2dPacked } else { OpKind::Conv2dPacked };
+                let shape = if depthwise || inputs == 1 { self.shape(node, &window, true)? } else { None };
+                if let Some(packed) = self.packed(node, shape, channels, activation, exact_product)? {
+                    return self.packed_window(node, packed_kind, window, &packed);
+                }
+                let layer = self.quantized_layer(node, channels, activation, exact_product)?;
+                self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer })
             }
             OpKind::DepthwiseConv2dInt16 => {
                 let layer = self.wide_layer(node, channels, activation, exact_product)?;
@@ -105,9 +114,13 @@ impl Lowering<'_> {
                 let [stride, dilation, kernel, padding] = [[1; 2], [1; 2], [1; 2], [0; 2]];
                 let window = kernels::Window { input: image, output: image, kernel, stride, dilation, padding };
                 let shape = Shape { window, channels: [depth as usize, channels], depthwise: false };
-                let layer = self.packed_layer(node, Some(shape), channels, activation, product)?;
-                self.step(node, kind, 1, &fully_connected::Parameters { depth, layer: layer.parts })?;
-                self.give_scratch(&layer)
+                if let Some(packed) = self.packed(node, Some(shape), channels, activation, product)? {
+                    let parameters = packed_layer::DenseParameters { depth, weights: packed.weights };
+                    self.step(node, OpKind::FullyConnectedPacked, 1, &parameters)?;
+                    return self.give_scratch(&packed);
+                }
+                let layer = self.quantized_layer(node, channels, activation, product)?;
+                self.step(node, kind, 1, &fully_connected::Parameters { depth, layer })
             }
             OpKind::FullyConnectedInt16 => {
                 let layer = self.wide_layer(node, channels, activation, product)?;
@@ -131,7 +144,6 @@ impl Lowering<'_> {
         let bias = self.bias(node, channels)?;
         Ok(QuantizedLayer {
             weights: self.int8_weights(node)?,
-            packing: 0,
             bias: self.program.constant(&Data::Int32(bias).to_bytes())?,
             mantissas: self.mantissas(&multipliers)?,
             exponents: self.exponents(&multipliers)?,
@@ -155,15 +167,15 @@ impl Lowering<'_> {
         Ok(over.ok().map(|(window, channels)| Shape { window, channels, depthwise }))
     }
 
-    /// A layer packed for the target, or row-major where no packing fits it.
-    fn packed_layer(
+    /// A layer packed for the target; `None` where no packing fits it.
+    fn packed(
         &mut self,
         node: &Node,
         shape: Option<Shape>,
         channels: usize,
         activation: Activation,
         product: fn(f32, f32) -> f64,
-    ) -> Result<Layer> {
+    ) -> Result<Option<Packed>> {
         let packed = match (shape, &self.input(node, 1)?.data) {
             (Some(shape), Some(Data::Int8(weights))) => {
                 let (bias, multipliers) = (self.bias(node, channels)?, self.multipliers(node, channels, product)?);
@@ -172,25 +184,25 @@ impl Lowering<'_> {
             }
             _ => None,
         };
-        let Some(packed) = packed else {
-            let parts = self.quantized_layer(node, channels, activation, product)?;
-            return Ok(Layer { parts, scratch: [0; 2] });
-        };
+        let Some(packed) = packed else { return Ok(None) };
         self.program.packed = true;
         let words: Vec<u8> = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let parts = QuantizedLayer {
-            weights: self.program.constant(&words)?,
+        let weights = PackedWeights {
+            words: self.program.constant(&words)?,
             packing: packed.packing.number(),
-            bias: Span::default(),
-            mantissas: Span::default(),
-            exponents: Span::default(),
             range: code_range(activation, self.output(node)?)?,
         };
-        Ok(Layer { parts, scratch: [packed.least_scratch, packed.most_scratch] })
+        Ok(Some(Packed { weights, scratch: [packed.least_scratch, packed.most_scratch] }))
+    }
+
+    /// A packed layer with a window.
+    fn packed_window(&mut self, node: &Node, kind: OpKind, window: WindowParameters, packed: &Packed) -> Result<()> {
+        self.step(node, kind, 1, &packed_layer::Parameters { window, weights: packed.weights })?;
+        self.give_scratch(packed)
     }
 
     /// Asks for the working memory of the layer that was the last step.
-    fn give_scratch(&mut self, layer: &Layer) -> Result<()> {
+    fn give_scratch(&mut self, layer: &Packed) -> Result<()> {
         let step = self.program.steps.last_mut().context("there is no step")?;
         [step.scratch_bytes, step.most_scratch_bytes] = layer.scratch;
         Ok(())

@@ -1,0 +1,183 @@
+//! Int8 layers whose weights are laid out for a core's kernels, see [`packing`](crate::kernels::packing).
+//!
+//! The arithmetic is that of [`conv_2d`](super::conv_2d), [`depthwise_conv_2d`](super::depthwise_conv_2d) and
+//! [`fully_connected`](super::fully_connected) on int8, bit for bit. They are operators of their own, so that a
+//! firmware for one core links neither the kernels for row-major weights nor their parameters.
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::elements;
+use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
+use crate::kernels::packing::Packing;
+use crate::kernels::{Active, Core, PackedLayer, Window};
+
+/// Convolution; a depthwise one of a single channel, too.
+pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: verify_conv_2d, run: run_conv_2d };
+/// Depthwise convolution with one filter a channel.
+pub static DEPTHWISE_CONV_2D: Operator =
+    Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_depthwise, run: run_depthwise };
+/// Dense layer.
+pub static FULLY_CONNECTED: Operator =
+    Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
+
+/// Parameters of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters {
+    /// The sliding window.
+    pub window: WindowParameters,
+    /// The weights.
+    pub weights: PackedWeights,
+}
+
+/// Parameters of a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DenseParameters {
+    /// Inputs of one row.
+    pub depth: u32,
+    /// The weights.
+    pub weights: PackedWeights,
+}
+
+/// Weights, biases and multipliers in one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PackedWeights {
+    /// The stream of 32-bit words.
+    pub words: Span,
+    /// The number of the [`Packing`].
+    pub packing: u8,
+    /// The range of the fused activation, in output codes.
+    pub range: [i8; 2],
+}
+
+impl PackedWeights {
+    /// Checks the stream and the step's scratch memory against the geometry.
+    fn verify(
+        &self,
+        view: &StepView<'_>,
+        window: &Window,
+        [channels, outputs]: [usize; 2],
+        depthwise: bool,
+    ) -> Result<(), Error> {
+        let (input, output) = (view.input(0)?, view.output(0)?);
+        input.expect_int8()?;
+        output.expect_int8()?;
+        let found = self.packing;
+        let packing = Packing::from_number(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
+        let layout = packing.ok_or(Error::Packing { found })?.layout;
+        let [rows, columns] = window.kernel;
+        let inputs = if depthwise { 1 } else { channels };
+        let filter = layout.filter(rows, columns.saturating_mul(inputs));
+        let [low, high] = self.range;
+        if low > high || !self.layer(view, &input, &output)?.verify(&filter, outputs) {
+            return Err(Error::Quantization);
+        }
+        if !layout.computes(window) {
+            return Err(Error::Shape);
+        }
+        let scratch = view.step.scratch;
+        if !scratch.offset.is_multiple_of(4) || !scratch.length.is_multiple_of(4) {
+            return Err(Error::Misaligned);
+        }
+        let (need, have) = (layout.scratch_words(window, channels).saturating_mul(4), scratch.length as usize);
+        if have < need { Err(Error::Scratch { need, have }) } else { Ok(()) }
+    }
+
+    fn layer<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, Error> {
+        Ok(PackedLayer {
+            packing: Packing::from_number(self.packing).ok_or(Error::Packing { found: self.packing })?,
+            words: view.constant_of(self.words)?,
+            input_offset: input.zero_point.wrapping_neg(),
+            output_zero_point: output.zero_point,
+            range: self.range.map(i32::from),
+        })
+    }
+
+    /// Computes the step over a window.
+    fn run(
+        &self,
+        call: &mut Call<'_, '_>,
+        input: &Tensor,
+        output: &Tensor,
+        (window, channels): (&Window, [usize; 2]),
+        depthwise: bool,
+    ) -> Result<(), Error> {
+        let layer = self.layer(&call.view, input, output)?;
+        let regions = call.output_and_scratch()?;
+        let [codes, scratch] = regions.writable;
+        let (x, scratch, codes) = (regions.rest.read(input)?, elements(scratch)?, elements(codes)?);
+        let done = if depthwise {
+            Active::depthwise_conv_2d_packed(window, channels[0], x, &layer, scratch, codes)
+        } else {
+            Active::conv_2d_packed(window, channels, x, &layer, scratch, codes)
+        };
+        done.map_err(Error::from)
+    }
+}
+
+fn verify_conv_2d(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let Parameters { window, weights } = view.parameters()?;
+    let (window, channels) = window.verify(&view.input(0)?, &view.output(0)?)?;
+    weights.verify(view, &window, channels, false)
+}
+
+fn run_conv_2d(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let Parameters { window, weights } = call.view.parameters()?;
+    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
+    let (window, channels) = window.over(&input, &output)?;
+    weights.run(call, &input, &output, (&window, channels), false)
+}
+
+fn verify_depthwise(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let Parameters { window, weights } = view.parameters()?;
+    let (window, channels) = window.verify(&view.input(0)?, &view.output(0)?)?;
+    if channels[0] != channels[1] {
+        return Err(Error::Shape);
+    }
+    weights.verify(view, &window, channels, true)
+}
+
+fn run_depthwise(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let Parameters { window, weights } = call.view.parameters()?;
+    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
+    let (window, channels) = window.over(&input, &output)?;
+    weights.run(call, &input, &output, (&window, channels), true)
+}
+
+fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let DenseParameters { depth, weights } = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (window, channels) = rows_of(&input, &output, depth);
+    let [depth, outputs] = channels;
+    let rows = window.input[1];
+    if depth == 0
+        || outputs == 0
+        || input.elements() != rows.saturating_mul(depth)
+        || output.elements() != rows.saturating_mul(outputs)
+    {
+        return Err(Error::Shape);
+    }
+    weights.verify(view, &window, channels, false)
+}
+
+fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let DenseParameters { depth, weights } = call.view.parameters()?;
+    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
+    let (window, channels) = rows_of(&input, &output, depth);
+    weights.run(call, &input, &output, (&window, channels), false)
+}
+
+/// The rows of a dense layer's input as the pixels of an image of one row.
+fn rows_of(input: &Tensor, output: &Tensor, depth: u32) -> (Window, [usize; 2]) {
+    let depth = depth as usize;
+    let image = [1, input.elements() / depth.max(1)];
+    let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
+    let window =
+        Window { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
+    (window, [depth, outputs])
+}
