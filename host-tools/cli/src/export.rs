@@ -30,7 +30,8 @@ pub struct Arguments {
     /// Leaves the f32 head out of the file: smaller, but devices can't fine-tune.
     #[arg(long)]
     frozen: bool,
-    /// The core that weights are packed for: m4, m7 and m33 run faster on these, and on no other board; any runs on all.
+    /// The core that weights are packed for: m4, m7, m33, m3 or m0 run faster on these, and on no other board; any runs
+    /// on all.
     #[arg(long, default_value = "any", value_name = "CORE")]
     target: Target,
     /// Compares host and this board bit for bit on test samples; `host` skips the comparison.

@@ -28,7 +28,8 @@ pub struct Arguments {
     /// Keeps a float model in float32, which is what happens without --calibrate too.
     #[arg(long, conflicts_with = "calibrate")]
     float: bool,
-    /// The core that weights are packed for: m4, m7 and m33 run faster on these, and on no other board; any runs on all.
+    /// The core that weights are packed for: m4, m7, m33, m3 or m0 run faster on these, and on no other board; any runs
+    /// on all.
     #[arg(long, default_value = "any", value_name = "CORE")]
     target: Target,
     /// Names of the classes that the first output scores; with them devices can fine-tune the last layer.
