@@ -12,10 +12,10 @@ use crate::kernels::packing::Packing;
 use crate::kernels::{Active, Core, PackedLayer, Window};
 
 /// Convolution; a depthwise one of a single channel, too.
-pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: verify_conv_2d, run: run_conv_2d };
+pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: verify_window, run: run_window };
 /// Depthwise convolution with one filter a channel.
 pub static DEPTHWISE_CONV_2D: Operator =
-    Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_depthwise, run: run_depthwise };
+    Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_window, run: run_window };
 /// Dense layer.
 pub static FULLY_CONNECTED: Operator =
     Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
@@ -117,35 +117,24 @@ impl PackedWeights {
     }
 }
 
-fn verify_conv_2d(view: &StepView<'_>) -> Result<(), Error> {
+/// Both convolutions: they differ by the kind alone.
+fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let Parameters { window, weights } = view.parameters()?;
     let (window, channels) = window.verify(&view.input(0)?, &view.output(0)?)?;
-    weights.verify(view, &window, channels, false)
-}
-
-fn run_conv_2d(call: &mut Call<'_, '_>) -> Result<(), Error> {
-    let Parameters { window, weights } = call.view.parameters()?;
-    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
-    weights.run(call, &input, &output, (&window, channels), false)
-}
-
-fn verify_depthwise(view: &StepView<'_>) -> Result<(), Error> {
-    view.expect_operands(1, 1)?;
-    let Parameters { window, weights } = view.parameters()?;
-    let (window, channels) = window.verify(&view.input(0)?, &view.output(0)?)?;
-    if channels[0] != channels[1] {
+    let depthwise = view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
+    if depthwise && channels[0] != channels[1] {
         return Err(Error::Shape);
     }
-    weights.verify(view, &window, channels, true)
+    weights.verify(view, &window, channels, depthwise)
 }
 
-fn run_depthwise(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    weights.run(call, &input, &output, (&window, channels), true)
+    let depthwise = call.view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
+    weights.run(call, &input, &output, (&window, channels), depthwise)
 }
 
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {

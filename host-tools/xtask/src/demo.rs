@@ -19,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
     chapter("Training a gesture classifier on eight simulated people");
     nervelet(&["train", "recipes/gestures.toml", "--out", "runs/demo"])?;
     chapter("Quantizing, exporting, and comparing host and Cortex-M4F bit for bit");
-    nervelet(&["export", "runs/demo", "-o", "runs/demo/gestures.postcard", "--verify", "qemu-m4"])?;
+    nervelet(&["export", "runs/demo", "-o", "runs/demo/gestures.postcard", "--target", "m4", "--verify", "qemu-m4"])?;
     chapter("What is in the model file");
     nervelet(&["inspect", "runs/demo/gestures.postcard"])?;
     chapter("What an inference costs on the Cortex-M4F");
