@@ -1,8 +1,8 @@
 //! One error for a firmware's main loop.
 
-use crate::{learn, model, session};
+use crate::{frontend, learn, model, session};
 
-/// Whatever went wrong in loading, running or fine-tuning a model.
+/// Whatever went wrong in loading, running, feeding or fine-tuning a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -13,6 +13,8 @@ pub enum Error {
     Session(session::Error),
     /// Fine-tuning failed.
     Learn(learn::LearnError),
+    /// A feature extractor was not built.
+    Frontend(frontend::FrontendError),
 }
 
 impl core::fmt::Display for Error {
@@ -21,6 +23,7 @@ impl core::fmt::Display for Error {
             Error::Model(error) => error.fmt(f),
             Error::Session(error) => error.fmt(f),
             Error::Learn(error) => error.fmt(f),
+            Error::Frontend(error) => error.fmt(f),
         }
     }
 }
@@ -42,5 +45,11 @@ impl From<session::Error> for Error {
 impl From<learn::LearnError> for Error {
     fn from(error: learn::LearnError) -> Self {
         Error::Learn(error)
+    }
+}
+
+impl From<frontend::FrontendError> for Error {
+    fn from(error: frontend::FrontendError) -> Self {
+        Error::Frontend(error)
     }
 }

@@ -1,9 +1,19 @@
 //! From raw readings to model input: the same code on the host, which trains with it, and on the device.
 
 mod button;
+mod error;
+mod fft;
+mod mel;
+mod mfcc;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use button::read_label;
+pub use error::FrontendError;
+pub use fft::Fft;
+pub use mel::{LogMel, MelSettings, Spectrum};
+pub use mfcc::{Mfcc, MfccSettings, clip_peak};
 pub use window::SlidingWindow;
 
 /// `(x - mean) * scale` along the last axis: value `i` belongs to channel `i % mean.len()`. Without channels the
