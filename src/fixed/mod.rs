@@ -13,7 +13,7 @@ mod smooth;
 mod tables;
 
 pub use logarithm::logarithm;
-pub use multiplier::{Multiplier, rounding_shift_right, saturating_doubling_high_multiply};
+pub use multiplier::{Multiplier, WideFactor, rounding_shift_right, saturating_doubling_high_multiply};
 pub use nonlinear::{exp_of_negative, logistic, logistic_code, reciprocal_of_one_plus, tanh, tanh_code};
 pub use reciprocal_root::reciprocal_root;
 pub use smooth::{power_of_half, round_shift, round_shift_wide, smooth_logistic, smooth_tanh};

@@ -200,6 +200,58 @@ pub trait Core {
         reference::add(broadcast, parameters, a, b, output)
     }
 
+    /// Int16 convolution, weights `[out][kernel_rows][kernel_columns][in / groups]`.
+    fn conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        groups: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        reference::conv_2d_i16(window, channels, groups, input, weights, requantization, output)
+    }
+
+    /// Int16 depthwise convolution, weights `[kernel_rows][kernel_columns][channels * multiplier]`.
+    fn depthwise_conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        reference::depthwise_conv_2d_i16(window, channels, input, weights, requantization, output)
+    }
+
+    /// Int16 dense layer over rows of `depth` inputs, weights `[out][depth]`.
+    fn fully_connected_i16(
+        depth: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        reference::fully_connected_i16(depth, input, weights, requantization, output)
+    }
+
+    /// The product of two tensors of int8 codes.
+    fn mul(
+        broadcast: &reference::Broadcast,
+        parameters: &reference::MulParameters,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result {
+        reference::mul(broadcast, parameters, a, b, output)
+    }
+
+    /// The largest of the int8 codes inside the image.
+    fn max_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        reference::max_pool_2d(window, channels, input, range, output)
+    }
+
     /// The rounded mean of the int8 codes inside the image.
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
         reference::average_pool_2d(window, channels, input, range, output)

@@ -80,7 +80,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(reference::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
+    Ok(Active::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

@@ -75,7 +75,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(reference::depthwise_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
+    Ok(Active::depthwise_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

@@ -77,7 +77,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(reference::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)?)
+    Ok(Active::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

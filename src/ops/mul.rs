@@ -4,17 +4,23 @@
 
 use super::add::{run, run_f32, verify, verify_f32};
 use super::{Call, Error, OpKind, Operator, QuantizedElement};
-use crate::kernels::reference::{self, MulParameters};
+use crate::kernels::reference::{self, Broadcast, MulParameters};
+use crate::kernels::{self, Active, Core};
 
 /// The int8 operator.
-pub static INT8: Operator = Operator { kind: OpKind::MulInt8, verify: verify::<i8>, run: run_codes::<i8> };
+pub static INT8: Operator =
+    Operator { kind: OpKind::MulInt8, verify: verify::<i8>, run: |call| run_codes(call, Active::mul) };
 /// The int16 operator.
-pub static INT16: Operator = Operator { kind: OpKind::MulInt16, verify: verify::<i16>, run: run_codes::<i16> };
+pub static INT16: Operator =
+    Operator { kind: OpKind::MulInt16, verify: verify::<i16>, run: |call| run_codes(call, reference::mul::<i16>) };
 /// The f32 operator.
 pub static FLOAT32: Operator =
     Operator { kind: OpKind::MulFloat32, verify: verify_f32, run: |call| run_f32(call, |a, b| a * b) };
 
-fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_codes<C: QuantizedElement>(
+    call: &mut Call<'_, '_>,
+    kernel: fn(&Broadcast, &MulParameters, &[C], &[C], &mut [C]) -> kernels::Result,
+) -> Result<(), Error> {
     run::<C>(call, |parameters, [a, b, output], x, y, codes| {
         let [_, _, multiplier] = parameters.multipliers();
         let scales = MulParameters {
@@ -23,6 +29,6 @@ fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> 
             output_zero_point: output.zero_point,
             range: parameters.range.map(C::widen),
         };
-        reference::mul(&parameters.broadcast, &scales, x, y, codes)
+        kernel(&parameters.broadcast, &scales, x, y, codes)
     })
 }

@@ -23,7 +23,7 @@ pub static AVERAGE_INT16: Operator = Operator {
 };
 /// Maximum of int8.
 pub static MAX_INT8: Operator =
-    Operator { kind: OpKind::MaxPool2dInt8, verify: verify::<i8>, run: |call| run::<i8>(call, reference::max_pool_2d) };
+    Operator { kind: OpKind::MaxPool2dInt8, verify: verify::<i8>, run: |call| run::<i8>(call, Active::max_pool_2d) };
 /// Maximum of int16.
 pub static MAX_INT16: Operator = Operator {
     kind: OpKind::MaxPool2dInt16,

@@ -1,8 +1,9 @@
-//! Sums of two tensors of the same shape.
+//! Sums and products of two tensors of the same shape.
 
-use super::super::reference::{self, AddParameters, Broadcast};
+use super::super::reference::{self, AddParameters, Broadcast, MulParameters};
+use super::super::scaling::{Scaling, Sums};
 use super::super::{Code, Result};
-use super::assembly::{Add, nervelet_add};
+use super::assembly::{Add, Mul, nervelet_add, nervelet_mul};
 use crate::fixed::Multiplier;
 
 /// One half.
@@ -54,11 +55,49 @@ pub fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8]
     // SAFETY: reads one byte of `scaled` and `exact` for each byte of `output`, which all have the same length, at
     // least 1, and writes each byte of `output`. Terms are below 2^28, so that the doubling of their sum is exact.
     unsafe { nervelet_add(&raw const frame) };
-    if parameters.range != i8::RANGE {
-        let [low, high] = parameters.range;
+    clamp(output, parameters.range);
+    Ok(())
+}
+
+/// The product of two tensors of int8 codes.
+pub fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+    let [zero_point_a, zero_point_b] = parameters.zero_points;
+    let scaling = Scaling::new(parameters.multiplier, parameters.output_zero_point, Sums::Shifted);
+    let codes = [zero_point_a, zero_point_b].iter().all(|zero_point| (-128..=127).contains(zero_point));
+    let elements = output.len();
+    let fits = is_dense(&broadcast.extents, &broadcast.first)
+        && is_dense(&broadcast.extents, &broadcast.second)
+        && codes
+        && elements > 0
+        && a.len() == elements
+        && b.len() == elements;
+    let Some(scaling) = scaling.filter(|_| fits) else {
+        return reference::mul(broadcast, parameters, a, b, output);
+    };
+    let range = output.as_mut_ptr_range();
+    let frame = Mul {
+        a: a.as_ptr(),
+        b: b.as_ptr(),
+        output: range.start,
+        zero_point_a: zero_point_a << 8,
+        zero_point_b,
+        scaling: scaling.words(),
+        nudge: scaling.shift >> 8,
+        output_end: range.end,
+    };
+    // SAFETY: reads one byte of `a` and `b` for each byte of `output`, which all have the same length, at least 1, and
+    // writes each byte of `output`.
+    unsafe { nervelet_mul(&raw const frame) };
+    clamp(output, parameters.range);
+    Ok(())
+}
+
+/// Brings codes into the range of a fused activation.
+fn clamp(output: &mut [i8], range: [i32; 2]) {
+    if range != i8::RANGE {
+        let [low, high] = range;
         output.iter_mut().for_each(|code| *code = i8::saturate(i32::from(*code).min(high).max(low)));
     }
-    Ok(())
 }
 
 /// Whether strides are those of neighbouring elements.

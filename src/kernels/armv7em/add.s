@@ -45,3 +45,21 @@ BEGIN add
  add sp, #4
  pop {r4-r11, pc}
 END add
+
+@ nervelet_mul(frame): the product of two tensors of codes, element by element, as shifted sums (see requantize.s).
+@ r0, r1 operands, r2 output, r3, r4 zero points, the first one 256 times, r5-r7 scale, r8 nudge, r9 end of the output.
+BEGIN mul
+ push {r4-r11, lr}
+ ldmia.w r0, {r0-r9}
+1:
+ ldrsb r12, [r0], #1
+ ldrsb lr, [r1], #1
+ rsb r12, r3, r12, lsl #8
+ sub lr, lr, r4
+ mul r12, r12, lr
+ SCALE r12, r5, r6, r7, r8, lr
+ strb r12, [r2], #1
+ cmp r2, r9
+ bne 1b
+ pop {r4-r11, pc}
+END mul

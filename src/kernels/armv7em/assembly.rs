@@ -19,6 +19,7 @@ global_asm!(
     include_str!("columns.s"),
     include_str!("pooling.s"),
     include_str!("add.s"),
+    include_str!("wide.s"),
     include_str!("rows.s"),
     ".text",
     options(raw)
@@ -172,11 +173,56 @@ pub struct Rows {
     pub entry: usize,
 }
 
+/// What the product is given; see `add.s`.
+#[repr(C)]
+pub struct Mul {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub output: *mut i8,
+    pub zero_point_a: i32,
+    pub zero_point_b: i32,
+    pub scaling: [u32; 3],
+    pub nudge: u32,
+    pub output_end: *mut i8,
+}
+
+/// What a row of weights over four pixels is given; see `wide.s`.
+#[repr(C)]
+pub struct Wide {
+    pub units: usize,
+    pub rest: usize,
+    pub sums: *mut i32,
+    pub weights: *const i8,
+    pub pixels: [*const i16; 4],
+}
+
+/// What the taps of four channels are given; see `wide.s`. Steps are in bytes.
+#[repr(C)]
+pub struct WideTaps {
+    pub columns: usize,
+    pub input_advance: usize,
+    pub weight_advance: usize,
+    pub sums: *mut i32,
+    pub inputs: *const i16,
+    pub weights: *const i8,
+    pub rows: usize,
+    pub input_step: usize,
+    pub weight_step: usize,
+}
+
 unsafe extern "C" {
     /// Computes all groups of rows.
     pub fn nervelet_rows(frame: *const Rows);
     /// Adds two tensors.
     pub fn nervelet_add(frame: *const Add);
+    /// Multiplies two tensors.
+    pub fn nervelet_mul(frame: *const Mul);
+    /// Adds products of a row of weights to the sums of four pixels.
+    pub fn nervelet_wide_4(frame: *const Wide);
+    /// Sums of four channels over the taps of a window.
+    pub fn nervelet_wide_taps(frame: *const WideTaps);
+    /// The sum of `4 * units + rest` products.
+    pub fn nervelet_wide_1(weights: *const i8, inputs: *const i16, units: usize, rest: usize) -> i32;
     /// Packs one column of four channels.
     pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
     /// Computes one channel of some columns.
@@ -187,6 +233,8 @@ unsafe extern "C" {
     pub fn nervelet_widen_plain(frame: *const Widen);
     /// Adds up four channels over a window.
     pub fn nervelet_sum_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u64;
+    /// The largest codes of four channels over a window.
+    pub fn nervelet_max_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u32;
     /// Computes all records for some blocks of pixels.
     pub fn nervelet_matrix(frame: *const Matrix);
     /// The same, sign-extending each record's weights once.

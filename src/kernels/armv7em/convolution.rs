@@ -313,7 +313,7 @@ fn blocks(
 const WIDE_BLOCKS: usize = 5;
 
 /// The window as it is, or its pixels as one row where they follow each other in the image.
-fn one_row(window: &Window) -> Window {
+pub(super) fn one_row(window: &Window) -> Window {
     let Window { input, output, kernel, stride, padding, .. } = *window;
     if kernel == [1; 2] && stride == [1; 2] && padding == [0; 2] && input == output {
         let row = [1, input[0].wrapping_mul(input[1])];

@@ -8,8 +8,9 @@
 //! | `dense.s` | two channels of one pixel: dense layers |
 //! | `depthwise.s` | four channels of one pixel, any taps |
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
-//! | `pooling.s` | sums of four channels in two words |
-//! | `add.s` | two tensors, of which one has the factor one half |
+//! | `pooling.s` | sums of four channels in two words, the largest in one |
+//! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
+//! | `wide.s` | rows of int8 weights over int16 pixels |
 //! | `rows.s` | int16 inputs, four rows of int8 weights at a time: recurrent layers |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
@@ -24,10 +25,11 @@ mod depthwise;
 mod dot;
 mod pooling;
 mod rows;
+mod wide;
 
 use super::packing::{self, armv7em::Layout};
-use super::reference::{AddParameters, Broadcast};
-use super::{Core, PackedLayer, Result, RowQuads, Window};
+use super::reference::{AddParameters, Broadcast, MulParameters};
+use super::{Core, PackedLayer, Result, RowQuads, WideRequantization, Window};
 
 /// An Armv7E-M core.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +72,47 @@ impl Core for Armv7em {
 
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
         add::add(broadcast, parameters, a, b, output)
+    }
+
+    fn conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        groups: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::conv_2d_i16(window, channels, groups, input, weights, requantization, output)
+    }
+
+    fn depthwise_conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::depthwise_conv_2d_i16(window, channels, input, weights, requantization, output)
+    }
+
+    fn fully_connected_i16(
+        depth: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::fully_connected_i16(depth, input, weights, requantization, output)
+    }
+
+    fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+        add::mul(broadcast, parameters, a, b, output)
+    }
+
+    fn max_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        pooling::max_pool_2d(window, channels, input, range, output)
     }
 
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {

@@ -1,4 +1,4 @@
-//! Packed kernels give the bits of the reference on any shape: random layers, computed by the host from row-major and
+//! A core's kernels give the bits of the reference on any shape: random layers, computed by the host from row-major and
 //! from packed weights, and by the boards from packed ones.
 
 use nervelet::learn::Pcg32;
@@ -42,13 +42,49 @@ impl Layers {
 
     fn tensor(&mut self, shape: &[usize], quantization: Quantization, data: Option<Data>) -> TensorId {
         let data_type = data.as_ref().map_or(DataType::Int8, Data::data_type);
+        self.tensor_of(shape, data_type, quantization, data)
+    }
+
+    fn tensor_of(
+        &mut self,
+        shape: &[usize],
+        data_type: DataType,
+        quantization: Quantization,
+        data: Option<Data>,
+    ) -> TensorId {
         let name = format!("t{}", self.graph.tensors.len());
         self.graph.add_tensor(Tensor { name, shape: shape.into(), data_type, quantization: Some(quantization), data })
+    }
+
+    /// Adds a node whose first inputs are the graph's.
+    fn node(&mut self, op: Op, inputs: Vec<TensorId>, activations: usize, output: TensorId) {
+        let name = format!("layer {}", self.graph.nodes.len());
+        self.graph.inputs.extend(&inputs[..activations]);
+        self.graph.normalization.extend(vec![None; activations]);
+        self.graph.nodes.push(Node { name, op, inputs, outputs: vec![output] });
+        self.graph.outputs.push(output);
     }
 
     fn zero_point(&mut self) -> i32 {
         let any = self.below(256) as i32 - 128;
         self.one_of(&[-128, -128, 127, 0, any])
+    }
+
+    /// Adds an int16 layer over an input; weights have `outputs` channels along `axis`.
+    fn wide_layer(&mut self, op: Op, input: &[usize], weights: &[usize], axis: usize, output: &[usize]) {
+        let outputs = weights[axis];
+        let elements: usize = weights.iter().product();
+        let factor = 1.0 / (75.0 * ((elements / outputs) as f32).sqrt());
+        let scales = (0..outputs).map(|_| factor * (0.25 + self.below(1000) as f32 / 500.0));
+        let scales: Vec<f32> = scales.collect();
+        let weight_quantization = Quantization { zero_points: vec![0; outputs], axis, scales };
+        let x = self.tensor_of(input, DataType::Int16, Quantization::per_tensor(0.01, 0), None);
+        let codes = (0..elements).map(|_| self.code()).collect();
+        let weights = self.tensor(weights, weight_quantization, Some(Data::Int8(codes)));
+        let bias = (0..outputs).map(|_| i64::from(self.below(20_000) as i32 - 10_000) << self.below(20)).collect();
+        let bias = self.tensor(&[outputs], Quantization::per_tensor(1.0, 0), Some(Data::Int64(bias)));
+        let y = self.tensor_of(output, DataType::Int16, Quantization::per_tensor(0.01, 0), None);
+        self.node(op, vec![x, weights, bias], 1, y);
     }
 
     /// Adds a layer over an input; weights have `outputs` channels along `axis`.
@@ -84,42 +120,29 @@ impl Layers {
         let bias = self.tensor(&[outputs], Quantization::per_tensor(1.0, 0), Some(Data::Int32(bias)));
         let zero_point = self.zero_point();
         let y = self.tensor(output, Quantization::per_tensor(0.5, zero_point), None);
-        let name = format!("layer {}", self.graph.nodes.len());
-        self.graph.nodes.push(Node { name, op, inputs: vec![x, weights, bias], outputs: vec![y] });
-        self.graph.inputs.push(x);
-        self.graph.normalization.push(None);
-        self.graph.outputs.push(y);
+        self.node(op, vec![x, weights, bias], 1, y);
     }
 
     fn activation(&mut self) -> Activation {
         self.one_of(&[Activation::None, Activation::Relu, Activation::Relu, Activation::Relu6, Activation::ReluN1To1])
     }
 
-    /// Adds a sum of two inputs.
-    fn sum(&mut self, activation: Activation, shape: &[usize]) {
+    /// Adds a sum or a product of two inputs.
+    fn pair(&mut self, op: Op, shape: &[usize]) {
         let scale = self.one_of(&[0.05, 0.011, 0.2]);
         let [a, b, c] = [0.05, scale, 0.08].map(|scale| {
             let zero_point = self.zero_point();
             self.tensor(shape, Quantization::per_tensor(scale, zero_point), None)
         });
-        let name = format!("layer {}", self.graph.nodes.len());
         let inputs = if self.below(2) == 0 { vec![a, b] } else { vec![b, a] };
-        self.graph.nodes.push(Node { name, op: Op::Add { activation }, inputs, outputs: vec![c] });
-        self.graph.inputs.extend([a, b]);
-        self.graph.normalization.extend([None, None]);
-        self.graph.outputs.push(c);
+        self.node(op, inputs, 2, c);
     }
 
-    /// Adds an average over windows.
-    fn mean(&mut self, op: Op, [image, out]: [&[usize; 2]; 2], channels: usize) {
-        let quantization = Quantization::per_tensor(0.05, self.zero_point());
-        let [x, y] =
-            [image, out].map(|image| self.tensor(&[1, image[0], image[1], channels], quantization.clone(), None));
-        let name = format!("layer {}", self.graph.nodes.len());
-        self.graph.nodes.push(Node { name, op, inputs: vec![x], outputs: vec![y] });
-        self.graph.inputs.push(x);
-        self.graph.normalization.push(None);
-        self.graph.outputs.push(y);
+    /// Adds a pooling of an input.
+    fn pool(&mut self, op: Op, input: &[usize], output: &[usize]) {
+        let zero_point = self.zero_point();
+        let [x, y] = [input, output].map(|shape| self.tensor(shape, Quantization::per_tensor(0.05, zero_point), None));
+        self.node(op, vec![x], 1, y);
     }
 
     /// A window that fits an image, with the image and the output.
@@ -149,21 +172,49 @@ impl Layers {
         let (window, image, out) = self.window();
         let [rows, columns] = window.kernel;
         let inputs = self.one_of(&[1, 3, 4, 7, 8, 10, 16, 21, 32]);
-        match self.below(6) {
-            5 => self.mean(Op::AveragePool2d { window, activation }, [&image, &out], inputs),
-            4 => self.sum(activation, &[1, image[0], image[1], inputs]),
+        let image_in = [1, image[0], image[1], inputs];
+        match self.below(9) {
+            4 => {
+                let op = self.one_of(&[true, false]);
+                let op = if op { Op::Add { activation } } else { Op::Mul { activation } };
+                self.pair(op, &image_in);
+            }
+            5 => {
+                let op = self.one_of(&[true, false]);
+                let op = match op {
+                    true => Op::MaxPool2d { window, activation },
+                    false => Op::AveragePool2d { window, activation },
+                };
+                self.pool(op, &image_in, &[1, out[0], out[1], inputs]);
+            }
+            6 => {
+                let outputs = self.one_of(&[1, 2, 5, 8]);
+                let op = Op::Conv2d { window, groups: 1, activation: Activation::None };
+                let output = [1, out[0], out[1], outputs];
+                self.wide_layer(op, &image_in, &[outputs, rows, columns, inputs], 0, &output);
+            }
+            7 => {
+                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::None };
+                let output = [1, out[0], out[1], inputs];
+                self.wide_layer(op, &image_in, &[rows, columns, inputs], 2, &output);
+            }
+            8 => {
+                let (depth, outputs) = (1 + self.below(700), 1 + self.below(9));
+                let op = Op::FullyConnected { activation: Activation::None };
+                self.wide_layer(op, &[2, depth], &[outputs, depth], 0, &[2, outputs]);
+            }
             0 | 1 => {
                 let outputs = self.one_of(&[1, 2, 3, 4, 5, 8, 13, 16]);
                 let op = Op::Conv2d { window, groups: 1, activation };
-                let [input, output] = [[1, image[0], image[1], inputs], [1, out[0], out[1], outputs]];
-                self.layer(op, &input, &[outputs, rows, columns, inputs], 0, &output);
+                let output = [1, out[0], out[1], outputs];
+                self.layer(op, &image_in, &[outputs, rows, columns, inputs], 0, &output);
             }
             2 => {
                 let multiplier = self.one_of(&[1, 1, 1, 1, 2, 8]);
                 let outputs = inputs * multiplier;
                 let op = Op::DepthwiseConv2d { window, multiplier, activation };
-                let [input, output] = [[1, image[0], image[1], inputs], [1, out[0], out[1], outputs]];
-                self.layer(op, &input, &[rows, columns, outputs], 2, &output);
+                let output = [1, out[0], out[1], outputs];
+                self.layer(op, &image_in, &[rows, columns, outputs], 2, &output);
             }
             _ => {
                 let (depth, outputs, count) = (1 + self.below(200), 1 + self.below(20), self.one_of(&[1, 1, 2, 5, 9]));
@@ -182,12 +233,10 @@ fn host(bytes: &[u8], cases: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
     let mut session = Session::new(&model, &mut arena).unwrap();
     let run = |inputs: &Vec<Vec<u8>>| {
         for (index, input) in inputs.iter().enumerate() {
-            let codes = session.input_mut::<i8>(index).unwrap();
-            codes.iter_mut().zip(input).for_each(|(code, byte)| *code = byte.cast_signed());
+            session.input_bytes_mut(index).unwrap().copy_from_slice(input);
         }
         session.invoke().unwrap();
-        let output = |index| session.output::<i8>(index).unwrap().iter().map(|code| code.cast_unsigned()).collect();
-        (0..model.outputs().count()).map(output).collect()
+        (0..model.outputs().count()).map(|index| session.output_bytes(index).unwrap().to_vec()).collect()
     };
     cases.iter().map(run).collect()
 }
@@ -204,8 +253,13 @@ fn random_layers_equal_the_reference(name: &str, target: Target, seeds: std::ops
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
         assert_eq!(model.file().core, target.core());
-        let sizes: Vec<usize> =
-            layers.graph.inputs.iter().map(|input| layers.graph.tensor(*input).elements()).collect();
+        let sizes: Vec<usize> = layers
+            .graph
+            .inputs
+            .iter()
+            .map(|id| layers.graph.tensor(*id))
+            .map(|x| x.elements() * x.data_type.bytes())
+            .collect();
         let cases: Vec<Vec<Vec<u8>>> = (0..CASES)
             .map(|_| sizes.iter().map(|size| (0..*size).map(|_| layers.code().cast_unsigned()).collect()).collect())
             .collect();
