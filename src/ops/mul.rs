@@ -17,10 +17,9 @@ pub static INT16: Operator =
 pub static FLOAT32: Operator =
     Operator { kind: OpKind::MulFloat32, verify: verify_f32, run: |call| run_f32(call, |a, b| a * b) };
 
-fn run_codes<C: QuantizedElement>(
-    call: &mut Call<'_, '_>,
-    kernel: fn(&Broadcast, &MulParameters, &[C], &[C], &mut [C]) -> kernels::Result,
-) -> Result<(), Error> {
+type Kernel<C> = fn(&Broadcast, &MulParameters, &[C], &[C], &mut [C]) -> kernels::Result;
+
+fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>, kernel: Kernel<C>) -> Result<(), Error> {
     run::<C>(call, |parameters, [a, b, output], x, y, codes| {
         let [_, _, multiplier] = parameters.multipliers();
         let scales = MulParameters {

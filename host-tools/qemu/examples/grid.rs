@@ -118,16 +118,7 @@ impl Layers {
     }
 
     /// A layer with weights, `outputs` along their `axis`.
-    fn layer(
-        &mut self,
-        name: &str,
-        op: Op,
-        input: &[usize],
-        weights: &[usize],
-        axis: usize,
-        output: &[usize],
-        of: DataType,
-    ) {
+    fn layer(&mut self, name: &str, op: Op, [input, weights, output]: [&[usize]; 3], axis: usize, of: DataType) {
         let outputs = weights[axis];
         let x = self.activation(input, of);
         let codes = (0..weights.iter().product::<usize>()).map(|i| (i * 37 % 251) as u8 as i8).map(|w| w.max(-127));
@@ -153,16 +144,16 @@ impl Layers {
                 let (window, image) = window(kernel, stride, out);
                 let op = Op::Conv2d { window, groups: 1, activation: none };
                 let [input, output] = [[1, image[0], image[1], i], [1, out[0], out[1], o]];
-                self.layer(name, op, &input, &[o, kernel[0], kernel[1], i], 0, &output, of);
+                self.layer(name, op, [&input, &[o, kernel[0], kernel[1], i], &output], 0, of);
             }
             Kind::Depthwise(kernel, stride, channels, out, of) => {
                 let (window, image) = window(kernel, stride, out);
                 let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: none };
                 let [input, output] = [[1, image[0], image[1], channels], [1, out[0], out[1], channels]];
-                self.layer(name, op, &input, &[kernel[0], kernel[1], channels], 2, &output, of);
+                self.layer(name, op, [&input, &[kernel[0], kernel[1], channels], &output], 2, of);
             }
             Kind::Dense([i, o], of) => {
-                self.layer(name, Op::FullyConnected { activation: none }, &[1, i], &[o, i], 0, &[1, o], of);
+                self.layer(name, Op::FullyConnected { activation: none }, [&[1, i], &[o, i], &[1, o]], 0, of);
             }
             Kind::Add(count) | Kind::Mul(count) => {
                 let [a, b, y] = [0.05, 0.03, 0.06].map(|scale| self.tensor(&[1, count], I8, scale, None));
