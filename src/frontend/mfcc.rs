@@ -54,6 +54,9 @@ impl MfccSettings {
 /// `sqrt(2 / N) * sum over n of x[n] cos(pi k (2 n + 1) / (2 N))`: a cosine transform of type II as
 /// `tf.signal.mfccs_from_log_mel_spectrograms` scales it, coefficient 0 as the others.
 ///
+/// On a Cortex-M4F a row of [`MfccSettings::MLPERF_TINY_KWS`], its samples included, takes 65,609 instructions and
+/// construction 410,000, counted under QEMU at `opt-level = "s"`.
+///
 /// ```
 /// use nervelet::frontend::{Mfcc, MfccSettings, clip_peak};
 ///
