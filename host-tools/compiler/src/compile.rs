@@ -64,8 +64,14 @@ pub fn compile_quantized_with<'s>(
     let mut graph = graph.clone();
     fold(&mut graph)?;
     let ranges = calibrate(&graph, samples).context("calibrating")?;
-    let head = head_of(&graph);
-    finish(&quantize_with(&graph, &ranges, precision)?, options, head)
+    let mut head = head_of(&graph);
+    let quantized = quantize_with(&graph, &ranges, precision)?;
+    // What the layer reads may have been brought to 8 bits first.
+    let layer = quantized.nodes.iter().find(|node| head.as_ref().is_some_and(|head| head.node == node.name));
+    if let (Some(head), Some(layer)) = (&mut head, layer) {
+        head.features = layer.inputs[0];
+    }
+    finish(&quantized, options, head)
 }
 
 fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
@@ -80,7 +86,7 @@ fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> R
 
 /// The dense layer of a classifier in front of the first output, straight or through a softmax, of one row, with its
 /// weights as reals.
-fn head_of(graph: &Graph) -> Option<FloatHead> {
+pub(crate) fn head_of(graph: &Graph) -> Option<FloatHead> {
     if graph.classes.is_empty() {
         return None;
     }

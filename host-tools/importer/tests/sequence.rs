@@ -172,6 +172,35 @@ fn a_stream_step_by_step_equals_the_whole_sequence() {
 }
 
 #[test]
+fn a_recurrent_encoder_has_a_head_that_devices_train() {
+    let (mut layers, x) = Layers::new(21, 10, 6);
+    let last = layers.recurrent(x, Cell::Gru { reset_after: true }, 16, false)[1];
+    let logits = layers.dense(last, 3);
+    layers.graph.outputs = vec![logits];
+    layers.graph.classes = ["a", "b", "c"].map(String::from).to_vec();
+    let samples: Vec<_> = (0..8).map(|_| normal(&mut layers.random, 60)).collect();
+    let slices = samples.iter().map(|sample| vec![&sample[..]]);
+    let compiled = compile_quantized(&layers.graph, &CompileOptions::default(), slices).unwrap();
+    let model = Model::from_bytes(&compiled.bytes).unwrap();
+    let head = model.head().unwrap();
+    let mut arena = AlignedBytes::zeroed(compiled.arena_bytes);
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    for sample in &samples {
+        session.set_input(0, sample).unwrap();
+        let (scale, zero_point) = (head.features.scale, head.features.zero_point);
+        let features = session.features().unwrap().iter().map(|code| scale * (i32::from(*code) - zero_point) as f32);
+        let features: Vec<f32> = features.collect();
+        let rows = head.weights.chunks_exact(features.len()).zip(head.bias);
+        let logits: Vec<f32> =
+            rows.map(|(row, bias)| bias + row.iter().zip(&features).map(|(w, x)| w * x).sum::<f32>()).collect();
+        session.set_input(0, sample).unwrap();
+        session.invoke().unwrap();
+        let found: Vec<f32> = session.output_values(0).unwrap().collect();
+        assert!(decibels(&logits, &found) > 30.0, "{logits:?}, {found:?}");
+    }
+}
+
+#[test]
 fn integer_layers_are_the_same_on_a_cortex_m4() {
     let Some(board) = device::cortex_m4() else { return };
     for (seed, cell) in CELLS.into_iter().enumerate() {

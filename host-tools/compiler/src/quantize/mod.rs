@@ -42,7 +42,8 @@ pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<Graph> {
 pub fn quantize_with(graph: &Graph, ranges: &Ranges, precision: Precision) -> Result<Graph> {
     let mut quantized = graph.clone();
     attention::fuse(&mut quantized);
-    let types = width::node_types(&quantized, precision);
+    let head = crate::compile::head_of(&quantized).map(|head| head.node);
+    let types = width::node_types(&quantized, precision, head.as_deref());
     assign_scales(&mut quantized, ranges, &types)?;
     convert::convert(&mut quantized, ranges, &types)?;
     for index in 0..quantized.nodes.len() {

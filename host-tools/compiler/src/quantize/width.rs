@@ -2,7 +2,7 @@
 //!
 //! Eight, but for what sequence models need more for: recurrent layers and layer normalisation compute in 16 bits, and so
 //! does what has a 16-bit kernel and reads 16 bits. An input of the graph has 16 bits where it reaches such a layer before
-//! an image layer.
+//! an image layer. The layer that devices train reads 8 bits: features are stored by the hundred.
 
 use nervelet::ops::DataType;
 
@@ -74,8 +74,8 @@ pub(super) fn activations(node: &Node) -> Vec<usize> {
     }
 }
 
-/// The type that each node computes in, in the order of the nodes.
-pub(super) fn node_types(graph: &Graph, precision: Precision) -> Vec<DataType> {
+/// The type that each node computes in, in the order of the nodes. `head` is the layer that devices train, which reads 8 bits.
+pub(super) fn node_types(graph: &Graph, precision: Precision, head: Option<&str>) -> Vec<DataType> {
     let mut wide: Vec<bool> = vec![false; graph.tensors.len()];
     for id in &graph.inputs {
         wide[id.0] = reaches_wide(graph, *id);
@@ -90,6 +90,7 @@ pub(super) fn node_types(graph: &Graph, precision: Precision) -> Vec<DataType> {
         let reads_wide = activations(node).iter().any(|position| wide[node.inputs[*position].0]);
         let computes_wide = match precision {
             _ if is_wide(&node.op) => true,
+            _ if head == Some(&node.name) => false,
             Precision::Narrow if is_product(&node.op) => is_sequence && ends_in_sum(graph, node),
             _ => reads_wide && has_wide_kernel(&node.op),
         };

@@ -65,6 +65,15 @@ impl Layers {
         self.node(Op::Recurrent { cell, reverse }, inputs, &shapes[..=cell.states()])
     }
 
+    /// A dense layer on the last axis of one row.
+    pub(crate) fn dense(&mut self, x: TensorId, outputs: usize) -> TensorId {
+        let depth = self.graph.tensor(x).elements();
+        let shapes: [&[usize]; 2] = [&[outputs, depth], &[outputs]];
+        let mut inputs = vec![x];
+        inputs.extend(shapes.map(|shape| self.uniform(shape, 1.0 / (depth as f32).sqrt())));
+        self.node(Op::FullyConnected { activation: Activation::None }, inputs, &[&[1, outputs]])[0]
+    }
+
     /// Two layers side by side, one of them backwards.
     pub(crate) fn bidirectional(&mut self, x: TensorId, cell: Cell, units: usize) -> TensorId {
         let time = self.graph.tensor(x).shape[1];
