@@ -245,6 +245,8 @@ kinds! {
     AttentionInt8 = 110,
     /// Scaled dot-product attention of int16.
     AttentionInt16 = 111,
+    /// Dense layer of int16 with int8 weights, rounded once.
+    DenseRowsInt16 = 112,
     /// Convolution of int8 with weights packed for a core.
     Conv2dPacked = 120,
     /// Depthwise convolution of int8 with weights packed for a core.

@@ -37,6 +37,7 @@ pub mod recurrent_i16;
 pub mod reduce;
 mod regions;
 pub mod resize_bilinear;
+pub mod rows;
 pub mod softmax;
 mod step;
 mod tensor;
@@ -166,6 +167,7 @@ operators![
     resize_bilinear::FLOAT32,
     resize_bilinear::INT16,
     resize_bilinear::INT8,
+    rows::DENSE,
     softmax::FLOAT32,
     softmax::INT8,
     transpose_conv_2d::FLOAT32,

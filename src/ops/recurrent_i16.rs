@@ -10,9 +10,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::{Rest, elements};
-use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, Span, StepView, Tensor};
+use super::rows::Rows;
+use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, StepView, Tensor};
 use crate::kernels::reference::{self, RowWeights, WideSequence};
-use crate::kernels::{Active, Core, RowQuads};
+use crate::kernels::{Active, Core};
 
 /// RNN, `h' = f(W x + b + R h + c)`.
 pub static RNN: Operator = Operator { kind: OpKind::RnnInt16, verify: verify_rnn, run: run_rnn };
@@ -20,16 +21,6 @@ pub static RNN: Operator = Operator { kind: OpKind::RnnInt16, verify: verify_rnn
 pub static GRU: Operator = Operator { kind: OpKind::GruInt16, verify: verify_gru, run: run_gru };
 /// LSTM (Hochreiter and Schmidhuber, 1997) with a forget gate.
 pub static LSTM: Operator = Operator { kind: OpKind::LstmInt16, verify: verify_lstm, run: run_lstm };
-
-/// Rows of int8 weights with the factors of their sums; see [`kernels::rows`](crate::kernels::rows).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Rows {
-    /// The groups of four rows.
-    pub words: Span,
-    /// The shift of their results.
-    pub shift: u8,
-}
 
 /// Weights and direction of a layer; the rows of its gates follow each other. Parameters of an LSTM, whose gates are in
 /// the order input, forget, cell, output.
@@ -63,21 +54,6 @@ pub struct GruParameters {
     /// The rows of the new gate on the state where the reset gate acts on the state; they are among the recurrent ones
     /// where it acts on the product (PyTorch).
     pub new: Option<Rows>,
-}
-
-impl Rows {
-    /// The rows over a number of inputs.
-    pub(super) fn over<'m>(&self, view: &StepView<'m>, depth: usize) -> Result<RowQuads<'m>, Error> {
-        let depth = depth.checked_next_multiple_of(4).ok_or(Error::Shape)?;
-        Ok(RowQuads { words: view.constant_of(self.words)?, depth, shift: self.shift.into() })
-    }
-
-    /// The same, checked: as many rows as asked for, and no sum that could overflow.
-    pub(super) fn verify<'m>(&self, view: &StepView<'m>, rows: usize, depth: usize) -> Result<RowQuads<'m>, Error> {
-        let quads = self.over(view, depth)?;
-        view.constant::<u32>(self.words, RowQuads::words_for(rows, quads.depth))?;
-        if quads.is_sound() { Ok(quads) } else { Err(Error::Quantization) }
-    }
 }
 
 /// The extent of the last axis.

@@ -352,6 +352,12 @@ pub enum Op {
         /// Fused activation.
         activation: Activation,
     },
+    /// Inputs: x `[.., in]` of int16, weights `[out][in]` of int8, bias of int32. A dense layer whose outputs are rounded once;
+    /// quantization makes it of a fully connected one.
+    DenseRows {
+        /// Fused activation.
+        activation: Activation,
+    },
     /// Inputs: x, gamma, beta, mean, variance; along the last axis. Folded away before export.
     BatchNorm {
         /// Added to the variance.
@@ -536,7 +542,7 @@ impl Op {
         match self {
             Op::Conv2d { .. } => "conv_2d",
             Op::DepthwiseConv2d { .. } => "depthwise_conv_2d",
-            Op::FullyConnected { .. } => "fully_connected",
+            Op::FullyConnected { .. } | Op::DenseRows { .. } => "fully_connected",
             Op::BatchNorm { .. } => "batch_norm",
             Op::AveragePool2d { .. } => "average_pool_2d",
             Op::MaxPool2d { .. } => "max_pool_2d",

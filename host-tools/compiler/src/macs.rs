@@ -23,6 +23,7 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),
         OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.depth.into(),
+        OpKind::DenseRowsInt16 => u64::from(*model.tensor(step.inputs().next()?)?.shape().last()?),
         OpKind::RnnInt16 | OpKind::RnnFloat32 => return recurrent(model, step, 1),
         OpKind::GruInt16 | OpKind::GruFloat32 => return recurrent(model, step, 3),
         OpKind::LstmInt16 | OpKind::LstmSequenceFloat32 => return recurrent(model, step, 4),

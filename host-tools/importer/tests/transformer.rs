@@ -11,9 +11,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::read_npy;
+use nervelet::Model;
 use nervelet::learn::Pcg32;
-use nervelet_compiler::Precision;
 use nervelet_compiler::graph::{Graph, Op};
+use nervelet_compiler::{CompileOptions, Precision, compile, macs};
 use nervelet_importer::import_onnx;
 
 use quality::{Quality, Sample, measure, normal};
@@ -120,4 +121,31 @@ fn integer_encoders_are_the_same_on_a_cortex_m4() {
             device::assert_equal(&board, &integer, &samples);
         }
     }
+}
+
+#[test]
+fn an_encoder_takes_few_instructions_on_a_cortex_m4() {
+    let Some(board) = device::cortex_m4() else { return };
+    let Some((graph, ..)) = models().into_iter().find(|(.., name)| name.starts_with("transformer2")) else { return };
+    let samples = normal_inputs(&graph, 3, 4);
+    let (integer, _) = measure(&graph, Precision::Wide, &samples, &samples).unwrap();
+    let compiled = compile(&integer, &CompileOptions::default()).unwrap();
+    let model = Model::from_bytes(&compiled.bytes).unwrap();
+    let bytes = graph.tensor(graph.inputs[0]).elements() * 2;
+    let bench = board.bench(&compiled.bytes, &[vec![9; bytes]]).unwrap();
+    let mut dense = [0; 2];
+    for (step, cost) in model.steps().zip(&bench.steps) {
+        let macs = macs::of(&model, &step);
+        println!(
+            "{:24} {:8} instructions {macs:6} multiply-accumulates",
+            format!("{:?}", step.kind()),
+            cost.instructions
+        );
+        if macs > 0 {
+            dense = [dense[0] + cost.instructions, dense[1] + macs];
+        }
+    }
+    let each = dense[0] as f64 / dense[1] as f64;
+    println!("{} instructions, dense layers {each:.3} a multiply-accumulate", bench.total.instructions);
+    assert!(each <= 1.6, "dense layers take {each:.3} instructions a multiply-accumulate");
 }

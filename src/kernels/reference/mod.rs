@@ -44,7 +44,7 @@ pub use recurrent_i16::{
     CELL_FRACTION, FRACTION, RELU_FRACTION, RowProduct, RowWeights, WideSequence, gru_i16, lstm_i16, rnn_i16,
 };
 pub use resize::{Extents, Sampling, resize_bilinear, resize_bilinear_f32};
-pub use rows::row_product;
+pub use rows::{dense_rows, row_product};
 pub use softmax::{SoftmaxParameters, softmax};
 pub use transposed::{transpose_conv_2d, transpose_conv_2d_f32, transpose_conv_2d_i16};
 pub use wide::{conv_2d_i16, depthwise_conv_2d_i16, fully_connected_i16};

@@ -2,6 +2,7 @@
 
 use super::super::rows::{RowQuads, unpack};
 use super::super::{OutOfBounds, Result};
+use super::RowProduct;
 use crate::fixed::round_shift_wide;
 
 /// The results of all rows, four for each group, over `depth` inputs.
@@ -21,6 +22,30 @@ pub fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Resul
         for ((sum, result), [bias, mantissa]) in sums.iter().zip(results).zip(finish.as_chunks::<2>().0) {
             let sum = i64::from(sum.wrapping_add(*bias as i32));
             *result = round_shift_wide(sum.wrapping_mul((*mantissa as i32).into()), rows.shift) as i32;
+        }
+    }
+    Ok(())
+}
+
+/// A dense layer over rows of `depth` inputs, with as many `outputs` each. `scratch` holds the inputs, padded, and four
+/// results for each group.
+pub fn dense_rows(
+    rows: &RowQuads<'_>,
+    [depth, outputs]: [usize; 2],
+    [low, high]: [i16; 2],
+    x: &[i16],
+    scratch: &mut [i32],
+    output: &mut [i16],
+    product: RowProduct,
+) -> Result {
+    let (padded, results) = scratch.split_at_mut_checked(rows.depth / 2).ok_or(OutOfBounds)?;
+    padded.fill(0);
+    let padded: &mut [i16] = bytemuck::cast_slice_mut(padded);
+    for (x, codes) in x.chunks_exact(depth.max(1)).zip(output.chunks_exact_mut(outputs.max(1))) {
+        padded.get_mut(..depth).ok_or(OutOfBounds)?.copy_from_slice(x);
+        product(rows, padded, results)?;
+        for (code, result) in codes.iter_mut().zip(results.iter()) {
+            *code = (*result).min(high.into()).max(low.into()) as i16;
         }
     }
     Ok(())

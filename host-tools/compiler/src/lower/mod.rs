@@ -9,8 +9,8 @@ mod functions;
 mod layers;
 mod movement;
 mod recurrent;
-mod recurrent_i16;
 mod reductions;
+mod rows;
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::{DataType, MAX_RANK, OpKind, Place, QuantizedElement, Tensor as TensorRecord, WindowParameters};
@@ -66,6 +66,7 @@ impl Lowering<'_> {
             Op::Conv2d { window, groups, activation } => self.conv_2d(node, window, *groups, *activation),
             Op::DepthwiseConv2d { window, activation, .. } => self.depthwise_conv_2d(node, window, *activation),
             Op::FullyConnected { activation } => self.fully_connected(node, *activation),
+            Op::DenseRows { activation } => self.dense_rows(node, *activation),
             Op::BatchNorm { .. } => bail!("batch norm has to be folded before"),
             Op::AveragePool2d { window, activation } => {
                 let kinds = [OpKind::AveragePool2dInt8, OpKind::AveragePool2dInt16, OpKind::AveragePool2dFloat32];

@@ -68,7 +68,7 @@ pub(super) fn activations(node: &Node) -> Vec<usize> {
         Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::TransposeConv2d { .. } | Op::FullyConnected { .. } => {
             vec![0]
         }
-        Op::LayerNorm { .. } => vec![0],
+        Op::DenseRows { .. } | Op::LayerNorm { .. } => vec![0],
         Op::Recurrent { .. } => (0..node.inputs.len()).filter(|position| !(1..5).contains(position)).collect(),
         _ => (0..node.inputs.len()).collect(),
     }

@@ -1,12 +1,13 @@
-//! Recurrent layers of int16 with int8 weights.
+//! Layers of int16 with rows of int8 weights: recurrent layers, and dense ones that round once.
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::kernels::reference::{FRACTION, RELU_FRACTION};
+use nervelet::ops::rows::{DenseParameters, Rows};
 use nervelet::ops::{DataType, OpKind, recurrent_i16};
 
 use super::layers::weight_scales;
-use super::{Lowering, scale};
-use crate::graph::{Activation, Cell, Data, Node};
+use super::{Lowering, code_range, scale};
+use crate::graph::{Activation, Cell, Data, Node, Tensor};
 use crate::pack::rows::{Row, pack_rows};
 
 impl Lowering<'_> {
@@ -38,11 +39,11 @@ impl Lowering<'_> {
         let before = cell == Cell::Gru { reset_after: false };
         let (of_state, of_reset) = of_state.split_at(if before { 2 * units } else { of_state.len() });
         let mut scratch = 0;
-        let mut rows = |lowering: &mut Self, rows: &[Row]| -> Result<recurrent_i16::Rows> {
+        let mut rows = |lowering: &mut Self, rows: &[Row]| -> Result<Rows> {
             let packed = pack_rows(rows)?;
             scratch += rows.len().next_multiple_of(4) * size_of::<i32>();
             let words: Vec<u8> = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            Ok(recurrent_i16::Rows { words: lowering.program.constant(&words)?, shift: packed.shift })
+            Ok(Rows { words: lowering.program.constant(&words)?, shift: packed.shift })
         };
         let layer = recurrent_i16::Layer { input: rows(self, &of_input)?, recurrent: rows(self, of_state)?, reverse };
         let new = if before { Some(rows(self, of_reset)?) } else { None };
@@ -67,10 +68,32 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// A dense layer of rows.
+    pub(super) fn dense_rows(&mut self, node: &Node, activation: Activation) -> Result<()> {
+        ensure!(self.data_type(node, 1)? == DataType::Int16, "rows are for int16");
+        let [input, output] = [scale(self.input(node, 0)?)?, scale(self.output(node)?)?].map(|it| f64::from(it.scale));
+        let rows = self.matrix_rows(self.input(node, 1)?, self.input(node, 2)?, input / output)?;
+        let packed = pack_rows(&rows)?;
+        let words: Vec<u8> = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let words = self.program.constant(&words)?;
+        let range = code_range::<i16>(activation, self.output(node)?)?;
+        let rows_of = Rows { words, shift: packed.shift };
+        self.step(node, OpKind::DenseRowsInt16, 1, &DenseParameters { rows: rows_of, range })?;
+        let depth = self.input(node, 1)?.shape.last().copied().unwrap_or(0);
+        let scratch = depth.next_multiple_of(4) * size_of::<i16>() + rows.len().next_multiple_of(4) * size_of::<i32>();
+        let last = self.program.steps.last_mut().context("there is no step")?;
+        (last.scratch_bytes, last.most_scratch_bytes) = (scratch, scratch);
+        Ok(())
+    }
+
     /// The rows of a side with the factors of their sums; `input` is what one step of an input is worth in steps of the
     /// results.
     fn gate_rows(&self, node: &Node, side: usize, input: f64) -> Result<Vec<Row>> {
-        let (weights, bias) = (self.input(node, side)?, self.input(node, side + 2)?);
+        self.matrix_rows(self.input(node, side)?, self.input(node, side + 2)?, input)
+    }
+
+    /// The rows of a matrix with their biases.
+    fn matrix_rows(&self, weights: &Tensor, bias: &Tensor, input: f64) -> Result<Vec<Row>> {
         let Some(Data::Int8(codes)) = &weights.data else { bail!("{} is not a constant of int8", weights.name) };
         let Some(Data::Int32(biases)) = &bias.data else { bail!("{} is not a constant of int32", bias.name) };
         let [count, depth] = weights.shape[..] else { bail!("weights {:?} are no matrix", weights.shape) };

@@ -1,0 +1,97 @@
+//! Rows of int8 weights over int16 inputs, and a dense layer of them.
+//!
+//! Input `[.., depth]`, output `[.., outputs]`, both int16 with zero point 0: every sum is exact, every output code rounded
+//! once, see [`kernels::rows`](crate::kernels::rows). The step has scratch memory for a padded input and the results of all
+//! rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::elements;
+use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor};
+use crate::kernels::reference::dense_rows;
+use crate::kernels::{Active, Core, RowQuads};
+
+/// The dense layer.
+pub static DENSE: Operator = Operator { kind: OpKind::DenseRowsInt16, verify, run };
+
+/// Rows of int8 weights with the factors of their sums; see [`kernels::rows`](crate::kernels::rows).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rows {
+    /// The groups of four rows.
+    pub words: Span,
+    /// The shift of their results.
+    pub shift: u8,
+}
+
+/// Parameters of a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DenseParameters {
+    /// One row for each output.
+    pub rows: Rows,
+    /// The range of the fused activation, in output codes.
+    pub range: [i16; 2],
+}
+
+impl Rows {
+    /// The rows over a number of inputs.
+    pub(super) fn over<'m>(&self, view: &StepView<'m>, depth: usize) -> Result<RowQuads<'m>, Error> {
+        let depth = depth.checked_next_multiple_of(4).ok_or(Error::Shape)?;
+        Ok(RowQuads { words: view.constant_of(self.words)?, depth, shift: self.shift.into() })
+    }
+
+    /// The same, checked: as many rows as asked for, and no sum that could overflow.
+    pub(super) fn verify<'m>(&self, view: &StepView<'m>, rows: usize, depth: usize) -> Result<RowQuads<'m>, Error> {
+        let quads = self.over(view, depth)?;
+        view.constant::<u32>(self.words, RowQuads::words_for(rows, quads.depth))?;
+        if quads.is_sound() { Ok(quads) } else { Err(Error::Quantization) }
+    }
+}
+
+fn last(tensor: &Tensor) -> usize {
+    tensor.shape().last().map_or(0, |extent| *extent as usize)
+}
+
+fn verify(view: &StepView<'_>) -> Result<(), Error> {
+    view.expect_operands(1, 1)?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let (depth, outputs) = (last(&input), last(&output));
+    for tensor in [&input, &output] {
+        tensor.expect_codes::<i16>()?;
+        if tensor.zero_point != 0 {
+            return Err(Error::Quantization);
+        }
+    }
+    let fits = depth > 0
+        && outputs > 0
+        && input.elements().is_multiple_of(depth)
+        && output.elements() == (input.elements() / depth).saturating_mul(outputs);
+    if !fits {
+        return Err(Error::Shape);
+    }
+    let DenseParameters { rows, range: [low, high] } = view.parameters()?;
+    let rows = rows.verify(view, outputs, depth)?;
+    if low > high {
+        return Err(Error::Quantization);
+    }
+    let scratch = view.step.scratch;
+    let words = (rows.depth / 2).saturating_add(outputs.div_ceil(4).saturating_mul(4));
+    let (need, have) = (words.saturating_mul(size_of::<i32>()), scratch.length as usize);
+    if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
+        return Err(Error::Misaligned);
+    }
+    if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
+}
+
+fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let view = call.view;
+    let DenseParameters { rows, range } = view.parameters()?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    let extents = [last(&input), last(&output)];
+    let rows = rows.over(&view, extents[0])?;
+    let regions = call.output_and_scratch()?;
+    let [codes, scratch] = regions.writable;
+    let x = regions.rest.read(&input)?;
+    Ok(dense_rows(&rows, extents, range, x, elements(scratch)?, elements(codes)?, Active::row_product)?)
+}
