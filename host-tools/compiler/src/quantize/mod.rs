@@ -258,12 +258,10 @@ fn quantize_layer(graph: &mut Graph, index: usize) -> Result<()> {
     let weights = Tensor { data_type: DataType::Int8, data: Some(codes), quantization, ..weights };
     let (weights, bias) = (graph.add_tensor(weights), graph.add_tensor(bias));
     graph.nodes[index].inputs = vec![node.inputs[0], weights, bias];
-    if let Op::FullyConnected { activation } = node.op {
-        if wide && let Some(narrow) = bias_of_rows(graph, index) {
-            let narrow = graph.add_tensor(narrow);
-            graph.nodes[index].inputs[2] = narrow;
-            graph.nodes[index].op = Op::DenseRows { activation };
-        }
+    if let (Op::FullyConnected { activation }, true, Some(narrow)) = (node.op, wide, bias_of_rows(graph, index)) {
+        let narrow = graph.add_tensor(narrow);
+        graph.nodes[index].inputs[2] = narrow;
+        graph.nodes[index].op = Op::DenseRows { activation };
     }
     Ok(())
 }
