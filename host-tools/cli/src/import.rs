@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::Model;
 use nervelet::ops::{DataType, MAX_RANK, Place, Tensor};
-use nervelet_compiler::{CompileOptions, Compiled, Graph, Target, compile, compile_quantized};
+use nervelet_compiler::{CompileOptions, Compiled, Graph, Precision, Target, compile, compile_quantized_with};
 use nervelet_importer::{import_onnx, import_tflite};
 
 use crate::arrays::{self, Values};
@@ -28,13 +28,28 @@ pub struct Arguments {
     /// Keeps a float model in float32, which is what happens without --calibrate too.
     #[arg(long, conflicts_with = "calibrate")]
     float: bool,
-    /// The core that weights are packed for: m4, m7, m33, m3 or m0 run faster on these, and on no other board; any runs
-    /// on all.
+    /// Width of the operands of recurrent layers and Transformer encoders when quantizing: wide has 16 bits, narrow has
+    /// 8 where docs/SEQUENCE.md says so.
+    #[arg(long, value_enum, default_value_t, requires = "calibrate")]
+    precision: Width,
+    /// Recurrent layers keep their states from one run to the next: for a model of one step, which takes a stream.
+    #[arg(long)]
+    keep_states: bool,
+    /// The core that weights are packed for: m4, m7, m33, m3, m0 or m55 run faster on these, and on no other board; any
+    /// runs on all.
     #[arg(long, default_value = "any", value_name = "CORE")]
     target: Target,
     /// Names of the classes that the first output scores; with them devices can fine-tune the last layer.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     classes: Vec<String>,
+}
+
+/// The widths of operands.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Width {
+    #[default]
+    Wide,
+    Narrow,
 }
 
 /// The formats that are read.
@@ -58,6 +73,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let numbers = if quantized { "quantized" } else { "float32" };
     println!("{}: {name}, {} operations, {numbers}", source.display(), graph.nodes.len());
     name_classes(&mut graph, &arguments.classes)?;
+    if arguments.keep_states {
+        let layers = graph.keep_states();
+        ensure!(layers > 0, "{} has no recurrent layer that runs forwards from zeros", source.display());
+        println!("{layers} recurrent layers keep their states");
+    }
 
     let options = CompileOptions { target: arguments.target, ..CompileOptions::default() };
     let compiled = if arguments.calibrate.is_empty() {
@@ -65,7 +85,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         compile(&graph, &options)
     } else {
         ensure!(!quantized, "{} is quantized already: leave --calibrate out", source.display());
-        calibrated(&graph, &options, &arguments.calibrate)
+        let precision = match arguments.precision {
+            Width::Wide => Precision::Wide,
+            Width::Narrow => Precision::Narrow,
+        };
+        calibrated(&graph, &options, precision, &arguments.calibrate)
     };
     let compiled = compiled.with_context(|| format!("can't compile {}", source.display()))?;
     if let Some(folder) = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -114,7 +138,7 @@ fn name_classes(graph: &mut Graph, classes: &[String]) -> Result<()> {
 }
 
 /// Quantizes over the samples in one array for each input.
-fn calibrated(graph: &Graph, options: &CompileOptions, paths: &[PathBuf]) -> Result<Compiled> {
+fn calibrated(graph: &Graph, options: &CompileOptions, precision: Precision, paths: &[PathBuf]) -> Result<Compiled> {
     ensure!(
         paths.len() == graph.inputs.len(),
         "--calibrate wants one file for each of the {} inputs, {} are given",
@@ -133,7 +157,7 @@ fn calibrated(graph: &Graph, options: &CompileOptions, paths: &[PathBuf]) -> Res
     ensure!(inputs.iter().all(|(cases, ..)| *cases == count), "the files hold different numbers of samples");
     println!("calibrating on {count} samples");
     let sample = |at: usize| inputs.iter().map(|(_, values, size)| &values[at * size..(at + 1) * size]).collect();
-    compile_quantized(graph, options, (0..count).map(sample))
+    compile_quantized_with(graph, options, precision, (0..count).map(sample))
 }
 
 /// A float tensor of a shape, as arrays are checked against.
