@@ -26,10 +26,6 @@ fn main() {
     };
     println!("cargo:rustc-cfg=nervelet_{core}");
     println!("cargo:rustc-env=NERVELET_ASSEMBLER={assembler}");
-    // It has no layouts of its own.
-    if core == "mve" {
-        println!("cargo:rustc-cfg=nervelet_any_core");
-    }
     if m33 {
         println!("cargo:rustc-cfg=nervelet_armv8m");
     }

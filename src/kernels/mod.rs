@@ -12,6 +12,8 @@
 #[cfg(nervelet_armv7em)]
 pub mod armv7em;
 mod code;
+#[cfg(nervelet_mve)]
+pub mod mve;
 pub mod packing;
 pub mod reference;
 pub mod rows;
@@ -273,7 +275,11 @@ pub type Active = armv7em::Armv7em;
 pub type Active = scalar::Scalar;
 
 /// The core that this build is for.
-#[cfg(not(any(nervelet_armv7em, nervelet_armv7m, nervelet_armv6m)))]
+#[cfg(nervelet_mve)]
+pub type Active = mve::Mve;
+
+/// The core that this build is for.
+#[cfg(not(any(nervelet_armv7em, nervelet_armv7m, nervelet_armv6m, nervelet_mve)))]
 pub type Active = Reference;
 
 #[cfg(test)]

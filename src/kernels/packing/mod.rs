@@ -14,6 +14,8 @@
 
 #[cfg(any(nervelet_armv7em, nervelet_any_core))]
 pub mod armv7em;
+#[cfg(any(nervelet_mve, nervelet_any_core))]
+pub mod mve;
 #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
 pub mod scalar;
 
@@ -62,8 +64,13 @@ pub trait Records: Copy {
     /// The extents of a filter of `rows` rows with `row` weights each; for a depthwise filter a row is one of taps.
     fn filter(self, rows: usize, row: usize) -> Filter;
 
-    /// The words of one record whose filters have `depth` weights: first a bias for each lane, last its scale.
+    /// The words of one record whose filters have `depth` weights; the last are the scales of its lanes.
     fn record_words(self, depth: usize) -> usize;
+
+    /// The word of a record with the bias of a lane: unless a layout says otherwise, biases come first.
+    fn bias_word(self, _depth: usize, lane: usize) -> usize {
+        lane
+    }
 
     /// Weight `k` of a lane, counted with padding.
     fn weight(self, record: &[u32], lane: usize, k: usize) -> Option<i32>;
@@ -121,6 +128,9 @@ pub enum Layout {
     /// For Cortex-M3, M0 and M0+.
     #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
     Scalar(scalar::Layout),
+    /// For Cortex-M55 and M85.
+    #[cfg(any(nervelet_mve, nervelet_any_core))]
+    Mve(mve::Layout),
 }
 
 /// Evaluates an expression with the core's own layout.
@@ -131,6 +141,8 @@ macro_rules! each_core {
             Layout::Armv7em($own) => $value,
             #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
             Layout::Scalar($own) => $value,
+            #[cfg(any(nervelet_mve, nervelet_any_core))]
+            Layout::Mve($own) => $value,
         }
     };
 }
@@ -145,6 +157,10 @@ impl Layout {
         #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_any_core))]
         if let Some(layout) = scalar::Layout::from_number(number) {
             return Some(Self::Scalar(layout));
+        }
+        #[cfg(any(nervelet_mve, nervelet_any_core))]
+        if let Some(layout) = mve::Layout::from_number(number) {
+            return Some(Self::Mve(layout));
         }
         None
     }
@@ -290,10 +306,10 @@ impl PackedLayer<'_> {
             && Some(self.words.len()) == layout.records(channels).checked_mul(words);
         fits && each_core!(layout, own => self.words.chunks_exact(words).all(|record| {
             let scale_words = own.scale_words();
-            let (biases, rest) = record.split_at_checked(own.lanes()).unwrap_or_default();
-            let scales = rest.rchunks(scale_words * own.lanes()).next().unwrap_or_default().chunks_exact(scale_words);
-            biases.len() == own.lanes()
-                && biases.iter().zip(scales).all(|(bias, scale)| {
+            let scales = record.rchunks(scale_words * own.lanes()).next().unwrap_or_default().chunks_exact(scale_words);
+            scales.len() == own.lanes()
+                && scales.enumerate().all(|(lane, scale)| {
+                    let Some(bias) = record.get(own.bias_word(filter.depth, lane)) else { return false };
                     let largest = own.largest_sum(filter.depth, *bias as i32);
                     own.scales(scale, shifts_right, largest, self.output_zero_point)
                 })
@@ -316,7 +332,8 @@ impl PackedLayer<'_> {
         let (record, lane) = self.place(channel, channels, depth);
         let words = each_core!(self.packing.layout, own => own.scale_words());
         let scales = record.rchunks(words * self.packing.layout.lanes()).next()?;
-        Some((*record.get(lane)? as i32, scales.chunks_exact(words).nth(lane)?))
+        let bias = each_core!(self.packing.layout, own => own.bias_word(depth, lane));
+        Some((*record.get(bias)? as i32, scales.chunks_exact(words).nth(lane)?))
     }
 
     /// The bias and the multiplier of a channel.

@@ -314,6 +314,11 @@ fn random_layers_on_the_m0() {
 }
 
 #[test]
+fn random_layers_on_the_m55() {
+    random_layers_equal_the_reference("qemu-m55", Target::Mve, 500..508);
+}
+
+#[test]
 fn other_cores_refuse_packed_files() {
     let Some(board) = board("qemu-m3") else { return };
     let mut layers = Layers::new(1);

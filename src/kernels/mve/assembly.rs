@@ -1,0 +1,136 @@
+//! The assembly routines and what they are given.
+
+use core::arch::global_asm;
+
+global_asm!(
+    ".syntax unified",
+    env!("NERVELET_ASSEMBLER"),
+    ".text",
+    include_str!("matrix.s"),
+    include_str!("dense.s"),
+    include_str!("planes.s"),
+    include_str!("copy.s"),
+    ".text",
+    options(raw)
+);
+
+/// What the matrix kernels are given; see `matrix.s`.
+#[repr(C)]
+pub struct Matrix {
+    pub pixels: [*const i8; 4],
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub output: *mut i8,
+    /// Vectors of a pass; behind the first for the short kernel.
+    pub vectors: usize,
+    /// From the end of one pass to the next, and from the end of the last to the first; unused by the short kernel.
+    pub advance: usize,
+    pub back: usize,
+    pub any_shift: u32,
+    pub zero_point: i32,
+    pub blocks: usize,
+    pub step: usize,
+    pub output_step: usize,
+    pub weights_bytes: usize,
+    pub distances: [u16; 8],
+}
+
+/// What the dense kernel is given; see `dense.s`.
+#[repr(C)]
+pub struct Dense {
+    pub input: *const i8,
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub last_output: *mut i8,
+    pub records_before_last: usize,
+    pub skipped: usize,
+    pub rounds: usize,
+    pub zero_point: i32,
+}
+
+/// What the depthwise kernels are given; see `planes.s`.
+#[repr(C)]
+pub struct Planes {
+    pub plane: *const i8,
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub channels: usize,
+    pub blocks_before_last: usize,
+    pub output_step: usize,
+    pub last_plane: usize,
+    pub last_output: usize,
+    pub plane_step: usize,
+    pub zero_point: i32,
+    pub mask: u32,
+    pub distances: [u16; 8],
+}
+
+/// How pixels are spread over planes; see `planes.s`.
+#[repr(C)]
+pub struct Spread {
+    pub source: *const i8,
+    pub target: *mut i8,
+    pub source_step: usize,
+    pub target_step: usize,
+    pub pixels: usize,
+    pub rows: usize,
+    pub source_row: usize,
+    pub target_row: usize,
+    pub planes: [u16; 8],
+}
+
+unsafe extern "C" {
+    pub fn nervelet_mve_matrix_short(frame: *const Matrix);
+    pub fn nervelet_mve_matrix_long(frame: *const Matrix);
+    pub fn nervelet_mve_dense(frame: *const Dense);
+    pub fn nervelet_mve_planes(frame: *const Planes);
+    pub fn nervelet_mve_planes_2(frame: *const Planes);
+    pub fn nervelet_mve_columns(frame: *const Planes);
+    pub fn nervelet_mve_spread(frame: *const Spread);
+    fn nervelet_mve_copy(
+        target: *mut i8,
+        source: *const i8,
+        bytes: usize,
+        rows: usize,
+        target_step: usize,
+        source_step: usize,
+    );
+    fn nervelet_mve_fill(target: *mut i8, bytes: usize, value: i32);
+    fn nervelet_mve_clamp(target: *mut i8, bytes: usize, low: i32, high: i32);
+}
+
+/// Copies the bytes of one slice to the start of another, unless it is shorter.
+pub fn copy(target: &mut [i8], source: &[i8]) {
+    if !source.is_empty() && source.len() <= target.len() {
+        // SAFETY: reads all of `source`, once, and writes as many bytes of `target`, which has them.
+        unsafe { nervelet_mve_copy(target.as_mut_ptr(), source.as_ptr(), source.len(), 1, 0, 0) };
+    }
+}
+
+/// Copies `rows` rows of `bytes` bytes whose starts are `steps` apart in target and source; `None` where there is no room.
+pub fn copy_rows(target: &mut [i8], source: &[i8], bytes: usize, rows: usize, steps: [usize; 2]) -> Option<()> {
+    let before_last = rows.checked_sub(1)?;
+    let [target_step, source_step] = steps;
+    let end = |step: usize| before_last.checked_mul(step)?.checked_add(bytes);
+    if bytes == 0 || end(target_step)? > target.len() || end(source_step)? > source.len() {
+        return None;
+    }
+    // SAFETY: the last row ends inside both slices, as checked above.
+    unsafe { nervelet_mve_copy(target.as_mut_ptr(), source.as_ptr(), bytes, rows, target_step, source_step) };
+    Some(())
+}
+
+/// Sets all bytes.
+pub fn fill(target: &mut [i8], value: i8) {
+    // SAFETY: writes the bytes of `target`.
+    unsafe { nervelet_mve_fill(target.as_mut_ptr(), target.len(), value.into()) };
+}
+
+/// Brings codes into a range of int8 codes, unless it is all of them.
+pub fn clamp(codes: &mut [i8], range: [i32; 2]) {
+    let [low, high] = range;
+    if range != [-128, 127] {
+        // SAFETY: reads and writes the bytes of `codes`.
+        unsafe { nervelet_mve_clamp(codes.as_mut_ptr(), codes.len(), low, high) };
+    }
+}

@@ -1,0 +1,51 @@
+//! Dense layers: eight channels of one pixel.
+
+use super::super::{OutOfBounds, PackedLayer, Result, Window};
+use super::assembly::{self, Dense, nervelet_mve_dense};
+use crate::kernels::packing::mve::LANES;
+
+/// Vectors that the kernel unrolls.
+const UNROLLED: usize = 8;
+
+/// A convolution of single pixels, one after the other.
+pub fn dense(
+    window: &Window,
+    [channels, outputs]: [usize; 2],
+    input: &[i8],
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    output: &mut [i8],
+) -> Result {
+    let depth = layer.packing.layout.filter(1, channels).depth;
+    let record = super::record_words(layer, depth, outputs)?;
+    let records = layer.words.len() / record;
+    let vectors = depth / LANES;
+    for (position, codes) in output.chunks_exact_mut(outputs).enumerate() {
+        let (row, column) = (position / window.output[1].max(1), position % window.output[1].max(1));
+        let at = row.wrapping_mul(window.stride[0]).wrapping_mul(window.input[1]);
+        let at = at.wrapping_add(column.wrapping_mul(window.stride[1])).wrapping_mul(channels);
+        let mut pixel = input.get(at..at.wrapping_add(channels)).ok_or(OutOfBounds)?;
+        if depth != channels {
+            let (target, _) =
+                bytemuck::cast_slice_mut::<u32, i8>(scratch).split_at_mut_checked(depth).ok_or(OutOfBounds)?;
+            assembly::copy(target, pixel);
+            pixel = target;
+        }
+        let last = codes.get_mut(outputs.wrapping_sub(8)..).ok_or(OutOfBounds)?.as_mut_ptr();
+        let frame = Dense {
+            input: pixel.as_ptr(),
+            stream: layer.words.as_ptr(),
+            output: codes.as_mut_ptr(),
+            last_output: last,
+            records_before_last: records.wrapping_sub(1),
+            skipped: vectors.wrapping_neg() % UNROLLED,
+            rounds: vectors.div_ceil(UNROLLED),
+            zero_point: layer.output_zero_point,
+        };
+        // SAFETY: `pixel` has `depth` bytes, a multiple of 16 and at least 16; the stream is `records` records, at least one,
+        // of as many weights for eight channels and their scales. Codes are written eight at a time from the first on, and
+        // at last those that end with `codes`, which has at least eight.
+        unsafe { nervelet_mve_dense(&raw const frame) };
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Cortex-M55 and M85 with vector instructions: sixteen multiply-accumulates an instruction.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `matrix.s` | two channels by four pixels in registers: convolutions |
+//! | `dense.s` | eight channels of one pixel: dense layers |
+//! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
+//! | `copy.s` | copies, constants, ranges |
+//!
+//! Inputs are multiplied where they lie, without their zero point, which biases have taken in. The Rust beside the
+//! assembly walks the images, proves every address with checked slices, and calls it.
+
+#![expect(unsafe_code, reason = "the vector instructions have no safe form on stable Rust")]
+
+mod assembly;
+mod dense;
+mod depthwise;
+mod matrix;
+
+use super::packing::{self, mve::Layout};
+use super::{Core, OutOfBounds, PackedLayer, Result, Window};
+
+/// A core with vector instructions.
+#[derive(Debug, Clone, Copy)]
+pub struct Mve;
+
+impl Core for Mve {
+    fn conv_2d_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        match own(layer) {
+            Layout::Eights => dense::dense(window, channels, input, layer, scratch, output)?,
+            _ => matrix::conv_2d(window, channels, input, layer, scratch, output)?,
+        }
+        assembly::clamp(output, layer.range);
+        Ok(())
+    }
+
+    fn depthwise_conv_2d_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
+        assembly::clamp(output, layer.range);
+        Ok(())
+    }
+}
+
+/// The layout of a layer among those of this core.
+fn own(layer: &PackedLayer<'_>) -> Layout {
+    let packing::Layout::Mve(layout) = layer.packing.layout;
+    layout
+}
+
+/// The words of a layer's records, unless their number is another.
+fn record_words(layer: &PackedLayer<'_>, depth: usize, channels: usize) -> core::result::Result<usize, OutOfBounds> {
+    let layout = layer.packing.layout;
+    let words = layout.record_words(depth);
+    let sound = depth > 0
+        && channels >= layout.lanes()
+        && Some(layer.words.len()) == layout.records(channels).checked_mul(words);
+    if sound { Ok(words) } else { Err(OutOfBounds) }
+}
