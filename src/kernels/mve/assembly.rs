@@ -9,6 +9,8 @@ global_asm!(
     include_str!("matrix.s"),
     include_str!("dense.s"),
     include_str!("planes.s"),
+    include_str!("add.s"),
+    include_str!("pooling.s"),
     include_str!("copy.s"),
     ".text",
     options(raw)
@@ -79,6 +81,24 @@ pub struct Spread {
     pub planes: [u16; 8],
 }
 
+/// What the kernel for sums is given; see `add.s`.
+#[repr(C)]
+pub struct Add {
+    pub scaled: *const i8,
+    pub exact: *const i8,
+    pub output: *mut i8,
+    pub exact_offset: i32,
+    pub scaled_offset: i32,
+    pub mantissa: i32,
+    pub exponent: i32,
+    pub shifts: i32,
+    pub sum_mantissa: i32,
+    pub sum_exponent: i32,
+    pub sum_shifts: i32,
+    pub zero_point: i32,
+    pub elements: usize,
+}
+
 unsafe extern "C" {
     pub fn nervelet_mve_matrix_short(frame: *const Matrix);
     pub fn nervelet_mve_matrix_long(frame: *const Matrix);
@@ -87,6 +107,15 @@ unsafe extern "C" {
     pub fn nervelet_mve_planes_2(frame: *const Planes);
     pub fn nervelet_mve_columns(frame: *const Planes);
     pub fn nervelet_mve_spread(frame: *const Spread);
+    pub fn nervelet_mve_add(frame: *const Add);
+    pub fn nervelet_mve_sum_8(
+        codes: *const i8,
+        columns: usize,
+        step: usize,
+        rows: usize,
+        advance: usize,
+        sums: *mut [i16; 8],
+    );
     fn nervelet_mve_copy(
         target: *mut i8,
         source: *const i8,

@@ -8,7 +8,7 @@ use super::assembly::{
 };
 use super::own;
 
-/// Outputs of a block, `[rows, columns]`, their distances in a plane and the kernel.
+/// Outputs of a block, `[rows, columns]`, and the kernel that computes them.
 struct Block {
     extent: [usize; 2],
     kernel: unsafe extern "C" fn(*const Planes),
@@ -38,7 +38,7 @@ pub fn depthwise_conv_2d(
     if channels < PLANES || farthest > usize::from(u16::MAX) {
         return reference::depthwise_conv_2d_packed(window, channels, input, layer, output);
     }
-    let plane = scratch.len() / PLANES * 4 & !(LANES - 1);
+    let plane = (scratch.len() / PLANES * 4) & !(LANES - 1);
     let room = plane.checked_sub(SLACK).ok_or(OutOfBounds)?;
     let columns = layout == Layout::Columns;
     // The most outputs of a tile that planes have room for.

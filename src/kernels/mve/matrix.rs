@@ -263,9 +263,9 @@ impl Product<'_> {
             // for and writes two codes a record to each of them.
             unsafe {
                 if short {
-                    nervelet_mve_matrix_short(&raw const frame)
+                    nervelet_mve_matrix_short(&raw const frame);
                 } else {
-                    nervelet_mve_matrix_long(&raw const frame)
+                    nervelet_mve_matrix_long(&raw const frame);
                 }
             }
         }

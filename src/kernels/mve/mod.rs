@@ -5,6 +5,8 @@
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | eight channels of one pixel: dense layers |
 //! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
+//! | `add.s` | two tensors, of which one has the factor one half |
+//! | `pooling.s` | sums of eight channels |
 //! | `copy.s` | copies, constants, ranges |
 //!
 //! Inputs are multiplied where they lie, without their zero point, which biases have taken in. The Rust beside the
@@ -12,12 +14,15 @@
 
 #![expect(unsafe_code, reason = "the vector instructions have no safe form on stable Rust")]
 
+mod add;
 mod assembly;
 mod dense;
 mod depthwise;
 mod matrix;
+mod pooling;
 
 use super::packing::{self, mve::Layout};
+use super::reference::{AddParameters, Broadcast};
 use super::{Core, OutOfBounds, PackedLayer, Result, Window};
 
 /// A core with vector instructions.
@@ -52,6 +57,14 @@ impl Core for Mve {
         depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
         assembly::clamp(output, layer.range);
         Ok(())
+    }
+
+    fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+        add::add(broadcast, parameters, a, b, output)
+    }
+
+    fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        pooling::average_pool_2d(window, channels, input, range, output)
     }
 }
 

@@ -131,7 +131,7 @@ impl Records for Layout {
     }
 
     fn sum(self, bias: i32, zero_point: i32, weights: impl Iterator<Item = i32>, products: i32) -> i32 {
-        let total = weights.fold(0_i32, |total, weight| total.wrapping_add(weight));
+        let total = weights.fold(0, i32::wrapping_add);
         bias.wrapping_add(zero_point.wrapping_mul(total)).wrapping_add(products)
     }
 
