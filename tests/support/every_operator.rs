@@ -35,6 +35,7 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
             }
         }
     }
+    compiled(&eights(random), Target::Mve);
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
         compiled(&graph, Target::Any);
     }
@@ -190,6 +191,21 @@ fn image(data_type: DataType, random: &mut Random) -> Graph {
     let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 2]);
     let x = net.scaled(Op::Softmax { beta: 1.0 }, x, (1.0 / 256.0, -128));
     net.graph.classes = vec!["a".into(), "b".into()];
+    net.finish(&[x])
+}
+
+/// Layers of eight channels, as many as vectors want.
+fn eights(random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(DataType::Int8, &[1, 6, 5, 8], random);
+    let depthwise = |window| Op::DepthwiseConv2d { window, multiplier: 1, activation: NONE };
+    let square = Window { padding: Padding::symmetric(1, 1), ..Window::new([3, 3]) };
+    let operands = [x, net.weights(&[3, 3, 8]), net.bias(8, 100.0)];
+    let x = net.layer(depthwise(square), &operands, &[1, 6, 5, 8]);
+    let operands = [x, net.weights(&[4, 1, 8]), net.bias(8, 100.0)];
+    let x = net.layer(depthwise(Window::new([4, 1])), &operands, &[1, 3, 5, 8]);
+    let x = net.layer(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x], &[1, 8]);
+    let operands = [x, net.weights(&[8, 8]), net.bias(8, 10.0)];
+    let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 8]);
     net.finish(&[x])
 }
 
