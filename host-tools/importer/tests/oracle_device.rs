@@ -58,6 +58,11 @@ fn whole_networks_on_a_cortex_m0() {
 }
 
 #[test]
+fn whole_networks_on_a_cortex_m55() {
+    integer_cases("qemu-m55", Target::Mve, "mlperf");
+}
+
+#[test]
 fn every_float_model_on_a_cortex_m4_is_within_its_tolerance() {
     let Some(root) = support::oracle() else { return };
     let folder = root.join("C_pytorch_f32");
