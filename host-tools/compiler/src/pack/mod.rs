@@ -182,6 +182,7 @@ struct Choice {
 }
 
 /// An output channel with its filter padded.
+#[derive(Clone)]
 struct Channel {
     filter: Vec<i8>,
     bias: i32,
