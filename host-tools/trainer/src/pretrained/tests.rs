@@ -99,7 +99,7 @@ fn deviation(folder: &Path, file: &str, architecture: &Architecture, inputs: &Ar
     weights.extend(pretrained.weights);
     let network = Network::with_weights(architecture, &weights, &device).unwrap();
     let [height, width, channels] = architecture.input;
-    let cases = inputs.shape()[0];
+    let cases = inputs.len() / (height * width * channels);
     let data = TensorData::new(inputs.iter().copied().collect::<Vec<f32>>(), [cases, channels, height, width]);
     let output = network.forward(Tensor::from_data(data, &device), None, &mut Mode::Evaluate);
     let output: Vec<f32> = output.into_data().iter::<f32>().collect();
@@ -122,7 +122,9 @@ fn state_dicts_of_pytorch_give_its_outputs() {
         let Ok(inputs) = read_npy::<_, ArrayD<f32>>(folder.join("inputs.npy")) else { continue };
         let meta: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("meta.json")).unwrap()).unwrap();
         let outputs: ArrayD<f32> = read_npy(folder.join("outputs.npy")).unwrap();
-        let Some(architecture) = plan(&folder, inputs.shape(), outputs.shape()[1]) else { continue };
+        // Axis 0 is the case, axis 1 the model's batch.
+        let classes = outputs.shape().last().copied().unwrap();
+        let Some(architecture) = plan(&folder, &inputs.shape()[1..], classes) else { continue };
         let tolerance = meta["tolerance"]["atol"].as_f64().unwrap() as f32;
         for file in ["model.safetensors", "model.pth"] {
             let deviation = deviation(&folder, file, &architecture, &inputs);
