@@ -52,6 +52,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// A window of one tap over an image of one row.
+    pub const fn row(pixels: usize) -> Self {
+        let image = [1, pixels];
+        Self { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] }
+    }
+
     /// The extent of the image with the padding that windows reach; saturates.
     pub const fn padded_input(&self) -> [usize; 2] {
         let Self { output, kernel, stride, dilation, .. } = self;
@@ -172,6 +178,18 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         reference::conv_2d_packed(window, channels, input, layer, output)
+    }
+
+    /// Int8 dense layer of `[depth, outputs]` with packed weights, over rows of inputs.
+    fn fully_connected_packed(
+        [depth, outputs]: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        let window = Window::row(input.len() / depth.max(1));
+        Self::conv_2d_packed(&window, [depth, outputs], input, layer, scratch, output)
     }
 
     /// Int8 depthwise convolution with packed weights and as many outputs as inputs; `scratch` as above.

@@ -55,11 +55,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, groups, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let requantization = layer.requantization(&view, &input, &output)?;
+    let requantization = layer.requantization(view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    let weights = layer.weights(&view)?;
+    let weights = layer.weights(view)?;
     Ok(Active::conv_2d(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
 }
 
@@ -76,7 +76,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, groups, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
@@ -96,10 +96,10 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, groups, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let finish = layer.output(&view)?;
+    let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(&input)?;
-    let weights = layer.weights(&view)?;
+    let weights = layer.weights(view)?;
     Ok(reference::conv_2d_f32(&window, channels, groups.into(), x, weights, &finish, elements(values)?)?)
 }

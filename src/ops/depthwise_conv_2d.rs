@@ -51,11 +51,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let requantization = layer.requantization(&view, &input, &output)?;
+    let requantization = layer.requantization(view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(Active::depthwise_conv_2d(&window, channels, x, layer.weights(&view)?, &requantization, elements(codes)?)?)
+    Ok(Active::depthwise_conv_2d(&window, channels, x, layer.weights(view)?, &requantization, elements(codes)?)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -71,7 +71,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
@@ -91,9 +91,9 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
-    let finish = layer.output(&view)?;
+    let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(&view)?, &finish, elements(values)?)?)
+    Ok(reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(view)?, &finish, elements(values)?)?)
 }

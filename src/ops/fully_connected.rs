@@ -54,11 +54,11 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let requantization = layer.requantization(&view, &input, &output)?;
+    let requantization = layer.requantization(view, &input, &output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(Active::fully_connected(depth as usize, x, layer.weights(&view)?, &requantization, elements(codes)?)?)
+    Ok(Active::fully_connected(depth as usize, x, layer.weights(view)?, &requantization, elements(codes)?)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -73,7 +73,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let input = view.input(0)?;
-    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
@@ -92,9 +92,9 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let input = view.input(0)?;
-    let finish = layer.output(&view)?;
+    let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(&input)?;
-    Ok(reference::fully_connected_f32(depth as usize, x, layer.weights(&view)?, &finish, elements(values)?)?)
+    Ok(reference::fully_connected_f32(depth as usize, x, layer.weights(view)?, &finish, elements(values)?)?)
 }

@@ -61,8 +61,8 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
-    let length = length(&view)?;
-    let norm = view.parameters::<Parameters>()?.norm(&view, length)?;
+    let length = length(view)?;
+    let norm = view.parameters::<Parameters>()?.norm(view, length)?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

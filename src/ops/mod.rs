@@ -50,6 +50,7 @@ pub use element::{Element, QuantizedElement};
 pub use kind::OpKind;
 pub use layer::{FloatLayer, QuantizedLayer};
 pub use regions::{Regions, Rest};
+pub(crate) use step::Unnamed;
 pub use step::{Call, Step, StepView};
 pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
 pub use wide_layer::WideLayer;

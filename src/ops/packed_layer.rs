@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
 use crate::kernels::packing::Packing;
 use crate::kernels::{Active, Core, PackedLayer, Window};
@@ -94,27 +93,6 @@ impl PackedWeights {
             range: self.range.map(i32::from),
         })
     }
-
-    /// Computes the step over a window.
-    fn run(
-        &self,
-        call: &mut Call<'_, '_>,
-        input: &Tensor,
-        output: &Tensor,
-        (window, channels): (&Window, [usize; 2]),
-        depthwise: bool,
-    ) -> Result<(), Error> {
-        let layer = self.layer(&call.view, input, output)?;
-        let regions = call.output_and_scratch()?;
-        let [codes, scratch] = regions.writable;
-        let (x, scratch, codes) = (regions.rest.read(input)?, elements(scratch)?, elements(codes)?);
-        let done = if depthwise {
-            Active::depthwise_conv_2d_packed(window, channels[0], x, &layer, scratch, codes)
-        } else {
-            Active::conv_2d_packed(window, channels, x, &layer, scratch, codes)
-        };
-        done.map_err(Error::from)
-    }
 }
 
 /// Both convolutions: they differ by the kind alone.
@@ -133,8 +111,15 @@ fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (window, channels) = window.over(&input, &output)?;
+    let layer = weights.layer(call.view, &input, &output)?;
     let depthwise = call.view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
-    weights.run(call, &input, &output, (&window, channels), depthwise)
+    let (x, scratch, codes) = call.input_scratch_and_output(&input, &output)?;
+    let done = if depthwise {
+        Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
+    } else {
+        Active::conv_2d_packed(&window, channels, x, &layer, scratch, codes)
+    };
+    done.map_err(Error::from)
 }
 
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
@@ -157,16 +142,16 @@ fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
 fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let DenseParameters { depth, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let (window, channels) = rows_of(&input, &output, depth);
-    weights.run(call, &input, &output, (&window, channels), false)
+    let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
+    let layer = weights.layer(call.view, &input, &output)?;
+    let (x, scratch, codes) = call.input_scratch_and_output(&input, &output)?;
+    let done = Active::fully_connected_packed([depth as usize, outputs], x, &layer, scratch, codes);
+    done.map_err(Error::from)
 }
 
 /// The rows of a dense layer's input as the pixels of an image of one row.
 fn rows_of(input: &Tensor, output: &Tensor, depth: u32) -> (Window, [usize; 2]) {
     let depth = depth as usize;
-    let image = [1, input.elements() / depth.max(1)];
     let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
-    let window =
-        Window { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
-    (window, [depth, outputs])
+    (Window::row(input.elements() / depth.max(1)), [depth, outputs])
 }

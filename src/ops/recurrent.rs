@@ -142,7 +142,7 @@ fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let RnnParameters { layer, relu } = view.parameters()?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
     let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
-    Ok(reference::rnn_f32(&layer.weights(&view)?, relu, layer.sequence(&view, &rest, output, hidden)?)?)
+    Ok(reference::rnn_f32(&layer.weights(view)?, relu, layer.sequence(view, &rest, output, hidden)?)?)
 }
 
 fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
@@ -162,15 +162,15 @@ fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
 fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let GruParameters { layer, reset_after } = view.parameters()?;
-    let weights = layer.weights(&view)?;
+    let weights = layer.weights(view)?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
     if reset_after {
         let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
-        return Ok(reference::gru_f32(&weights, true, &mut [], layer.sequence(&view, &rest, output, hidden)?)?);
+        return Ok(reference::gru_f32(&weights, true, &mut [], layer.sequence(view, &rest, output, hidden)?)?);
     }
     let spans = [spans[0], spans[1], view.step.scratch];
     let Regions { writable: [output, hidden, scratch], rest } = Regions::carve(call.arena, view.constants, spans)?;
-    let sequence = layer.sequence(&view, &rest, output, hidden)?;
+    let sequence = layer.sequence(view, &rest, output, hidden)?;
     Ok(reference::gru_f32(&weights, false, elements(scratch)?, sequence)?)
 }
 
@@ -184,7 +184,7 @@ fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.output(2)?.span()];
     let Regions { writable: [output, hidden, cell], rest } = Regions::carve(call.arena, view.constants, spans)?;
     let cell = elements(cell)?;
-    start(&view, &rest, 2, cell)?;
-    let sequence = layer.sequence(&view, &rest, output, hidden)?;
-    Ok(reference::lstm_sequence_f32(&layer.weights(&view)?, cell, sequence)?)
+    start(view, &rest, 2, cell)?;
+    let sequence = layer.sequence(view, &rest, output, hidden)?;
+    Ok(reference::lstm_sequence_f32(&layer.weights(view)?, cell, sequence)?)
 }

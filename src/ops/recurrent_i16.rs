@@ -156,8 +156,8 @@ fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let RnnParameters { layer, relu } = view.parameters()?;
     let Regions { writable, rest } = carve(call)?;
-    let sequence = layer.sequence(&view, &rest, writable)?;
-    Ok(reference::rnn_i16(&layer.weights(&view, None)?, relu, sequence, Active::row_product)?)
+    let sequence = layer.sequence(view, &rest, writable)?;
+    Ok(reference::rnn_i16(&layer.weights(view, None)?, relu, sequence, Active::row_product)?)
 }
 
 fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
@@ -169,8 +169,8 @@ fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let GruParameters { layer, new } = view.parameters()?;
     let Regions { writable, rest } = carve(call)?;
-    let sequence = layer.sequence(&view, &rest, writable)?;
-    Ok(reference::gru_i16(&layer.weights(&view, new)?, sequence, Active::row_product)?)
+    let sequence = layer.sequence(view, &rest, writable)?;
+    Ok(reference::gru_i16(&layer.weights(view, new)?, sequence, Active::row_product)?)
 }
 
 fn verify_lstm(view: &StepView<'_>) -> Result<(), Error> {
@@ -185,9 +185,9 @@ fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Regions { writable: [output, hidden, scratch, cell], rest } =
         Regions::carve(call.arena, view.constants, spans)?;
     let cell = elements(cell)?;
-    start::<i32>(&view, &rest, 2, cell)?;
-    let sequence = layer.sequence(&view, &rest, [output, hidden, scratch])?;
-    Ok(reference::lstm_i16(&layer.weights(&view, None)?, cell, sequence, Active::row_product)?)
+    start::<i32>(view, &rest, 2, cell)?;
+    let sequence = layer.sequence(view, &rest, [output, hidden, scratch])?;
+    Ok(reference::lstm_i16(&layer.weights(view, None)?, cell, sequence, Active::row_product)?)
 }
 
 /// The sequence, the state and the scratch memory.

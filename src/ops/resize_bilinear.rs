@@ -67,7 +67,7 @@ fn run<T: Element>(
 ) -> Result<(), Error> {
     let view = call.view;
     let Parameters { align_corners, half_pixel_centers } = view.parameters()?;
-    let (extents, input) = (extents(&view)?, view.input(0)?);
+    let (extents, input) = (extents(view)?, view.input(0)?);
     let regions = call.output()?;
     let [values] = regions.writable;
     let sampling = Sampling { align_corners, half_pixel_centers };

@@ -89,7 +89,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let DenseParameters { rows, range } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let extents = [last(&input), last(&output)];
-    let rows = rows.over(&view, extents[0])?;
+    let rows = rows.over(view, extents[0])?;
     let regions = call.output_and_scratch()?;
     let [codes, scratch] = regions.writable;
     let x = regions.rest.read(&input)?;

@@ -3,7 +3,7 @@
 use bytemuck::AnyBitPattern;
 use serde::{Deserialize, Serialize};
 
-use super::regions::Regions;
+use super::regions::{Regions, elements};
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
 use super::{Error, OpKind, QuantizedElement};
 
@@ -39,6 +39,26 @@ impl<'m> Step<'m> {
     /// The indices of the tensors written.
     pub fn outputs(&self) -> impl Iterator<Item = u16> + 'm {
         indices(self.outputs)
+    }
+}
+
+/// A step as a run needs it. Its name is as in a [`Step`], but nobody reads it: it is not checked to be text again.
+#[derive(Deserialize)]
+pub(crate) struct Unnamed<'m> {
+    pub(crate) kind: u16,
+    _name: &'m [u8],
+    inputs: &'m [u8],
+    outputs: &'m [u8],
+    scratch: Span,
+    parameters: &'m [u8],
+}
+
+impl<'m> Unnamed<'m> {
+    /// The step, with an empty name.
+    #[inline(always)]
+    pub(crate) fn step(self) -> Step<'m> {
+        let Unnamed { kind, inputs, outputs, scratch, parameters, .. } = self;
+        Step { kind, name: "", inputs, outputs, scratch, parameters }
     }
 }
 
@@ -157,11 +177,14 @@ impl Tensor {
     }
 }
 
+/// The codes that a layer reads, its scratch memory and the codes that it writes.
+type LayerMemory<'r> = (&'r [i8], &'r mut [u32], &'r mut [i8]);
+
 /// A step at work on the arena.
 #[derive(Debug)]
 pub struct Call<'r, 'm> {
     /// The step and what it refers to.
-    pub view: StepView<'m>,
+    pub view: &'r StepView<'m>,
     /// The arena.
     pub arena: &'r mut [u8],
 }
@@ -177,5 +200,33 @@ impl<'m> Call<'_, 'm> {
     pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, Error> {
         let output = self.view.output(0)?;
         Regions::carve(self.arena, self.view.constants, [output.span(), self.view.step.scratch])
+    }
+
+    /// The int8 codes of the step's one input, its scratch memory and the codes of its output.
+    pub(super) fn input_scratch_and_output(
+        &mut self,
+        input: &Tensor,
+        output: &Tensor,
+    ) -> Result<LayerMemory<'_>, Error> {
+        let range = |span: Span| span.offset as usize..span.end();
+        let codes = |tensor: &Tensor| {
+            let start = tensor.offset as usize;
+            start..start.saturating_add(tensor.elements())
+        };
+        let scratch = Some(self.view.step.scratch).filter(|span| span.length > 0).map_or(0..0, range);
+        let (x, scratch, output): (&[u8], _, _) = match input.place {
+            Place::Arena => {
+                let ranges = [codes(input), scratch, codes(output)];
+                let [x, scratch, output] = self.arena.get_disjoint_mut(ranges).map_err(|_| Error::Overlap)?;
+                (x, scratch, output)
+            }
+            Place::Constant => {
+                let x = self.view.constants.get(codes(input)).ok_or(Error::Overlap)?;
+                let ranges = [scratch, codes(output)];
+                let [scratch, output] = self.arena.get_disjoint_mut(ranges).map_err(|_| Error::Overlap)?;
+                (x, scratch, output)
+            }
+        };
+        Ok((bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(output)))
     }
 }

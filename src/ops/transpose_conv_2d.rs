@@ -47,7 +47,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [outputs, channels]) = window.over(&output, &input)?;
-    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view, &input, &output)?);
+    let (weights, requantization) = (layer.weights(view)?, layer.requantization(view, &input, &output)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
@@ -68,7 +68,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [outputs, channels]) = window.over(&output, &input)?;
-    let (weights, requantization) = (layer.weights(&view)?, layer.requantization(&view)?);
+    let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(&input)?;
@@ -89,7 +89,7 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [outputs, channels]) = window.over(&output, &input)?;
-    let (weights, finish) = (layer.weights(&view)?, layer.output(&view)?);
+    let (weights, finish) = (layer.weights(view)?, layer.output(view)?);
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(&input)?;

@@ -398,14 +398,41 @@ fn pixels(
                 }
             }
         }
-        let record = layer.packing.layout.record_words(depth);
-        let (whole, overlapping) =
-            layer.words.split_at_checked((outputs / 2).wrapping_mul(record)).ok_or(OutOfBounds)?;
-        run_dense(depth, whole, layer, inputs, codes.get_mut(..outputs & !1).ok_or(OutOfBounds)?);
-        if !overlapping.is_empty() {
-            let codes = codes.get_mut(outputs.wrapping_sub(2)..).ok_or(OutOfBounds)?;
-            run_dense(depth, overlapping, layer, inputs, codes);
-        }
+        run_pixel(depth, layer, inputs, codes)?;
+    }
+    Ok(())
+}
+
+/// Rows of a dense layer, one at a time: of whole words, and with [`Layout::SharedRowPairs`].
+pub fn rows(
+    [depth, outputs]: [usize; 2],
+    input: &[i8],
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    output: &mut [i8],
+) -> Result {
+    let sound = depth > 0 && depth.is_multiple_of(4) && outputs >= 2;
+    let (inputs, _) = scratch.split_at_mut_checked(depth / 2).filter(|_| sound).ok_or(OutOfBounds)?;
+    for (codes, output) in input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs)) {
+        super::dot::spread(codes, inputs);
+        run_pixel(depth, layer, inputs, output)?;
+    }
+    Ok(())
+}
+
+/// All output channels of a pixel whose inputs were spread: `depth` of them, a multiple of four and at least four.
+fn run_pixel(depth: usize, layer: &PackedLayer<'_>, inputs: &[u32], codes: &mut [i8]) -> Result {
+    let outputs = codes.len();
+    let record = (depth / 2).wrapping_add(2 + 2 * Scaling::WORDS);
+    let (whole, overlapping) = layer.words.split_at_checked((outputs / 2).wrapping_mul(record)).ok_or(OutOfBounds)?;
+    let odd = !outputs.is_multiple_of(2);
+    if outputs < 2 || overlapping.len() != if odd { record } else { 0 } {
+        return Err(OutOfBounds);
+    }
+    run_dense(depth, whole, layer, inputs, codes.get_mut(..outputs & !1).ok_or(OutOfBounds)?);
+    if odd {
+        let codes = codes.get_mut(outputs.wrapping_sub(2)..).ok_or(OutOfBounds)?;
+        run_dense(depth, overlapping, layer, inputs, codes);
     }
     Ok(())
 }

@@ -52,6 +52,21 @@ impl Core for Armv7em {
         convolution::conv_2d(window, channels, input, layer, scratch, output)
     }
 
+    fn fully_connected_packed(
+        [depth, outputs]: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        // A few rows of whole words are multiplied as they come.
+        if input.len() / 4 < depth && depth.is_multiple_of(4) && own(layer) == Layout::SharedRowPairs {
+            return convolution::rows([depth, outputs], input, layer, scratch, output);
+        }
+        let window = Window::row(input.len() / depth.max(1));
+        convolution::conv_2d(&window, [depth, outputs], input, layer, scratch, output)
+    }
+
     fn depthwise_conv_2d_packed(
         window: &Window,
         channels: usize,
