@@ -1,8 +1,8 @@
 //! The model file: one postcard value, verified once, read in place.
 //!
 //! A file is a straight-line program over a table of tensors. Its parts in order are the fields of [`schema::File`],
-//! after a [`schema::Prelude`] of magic, version and checksum. Nothing is copied: names, tensors, steps and weights
-//! are borrowed from the bytes, which may lie in flash.
+//! after a [`schema::Prelude`] of magic, version and checksum. What a run needs is a [`schema::Program`] of fixed-size
+//! records. Nothing is copied: names, tensors, steps and weights are borrowed from the bytes, which may lie in flash.
 //!
 //! [`Model::from_bytes`] checks the checksum and then every step, so that a session can't reach outside the arena or
 //! the file. Its time is linear in the length of the file.
@@ -15,8 +15,8 @@ mod verify;
 pub use error::Error;
 pub use records::Records;
 
-use crate::ops::{self, Operator, Span, StepView, Tensor, Tensors};
-use schema::{File, Head, Port};
+use crate::ops::{self, Operator, Span, StepRecord, StepView, Tensor, Tensors};
+use schema::{File, Head, Port, Program};
 
 /// The alignment that a file needs in memory, in bytes.
 pub const ALIGNMENT: usize = 16;
@@ -25,6 +25,7 @@ pub const ALIGNMENT: usize = 16;
 #[derive(Debug, Clone, Copy)]
 pub struct Model<'m> {
     file: File<'m>,
+    program: Program<'m>,
     operators: &'m [&'static Operator],
 }
 
@@ -39,8 +40,8 @@ impl<'m> Model<'m> {
 
     /// Verifies a file and links only the operators given; a step of another kind is an error that names it.
     pub fn with_operators(bytes: &'m [u8], operators: &'m [&'static Operator]) -> Result<Self, Error> {
-        let file = schema::read(bytes)?;
-        let model = Self { file, operators };
+        let (file, program) = schema::read(bytes)?;
+        let model = Self { file, program, operators };
         verify::verify(&model)?;
         Ok(model)
     }
@@ -82,22 +83,24 @@ impl<'m> Model<'m> {
 
     /// The steps in order.
     pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
-        self.file.steps.iter()
+        let Program { steps, words, .. } = self.program;
+        let names = self.file.step_names.iter().chain(core::iter::repeat(""));
+        steps.iter().zip(names).filter_map(|(record, name)| record.step(name, words))
     }
 
     /// The tensors that steps and ports refer to.
     pub fn tensors(&self) -> Tensors<'m> {
-        Tensors(self.file.tensors)
+        self.program.tensors
     }
 
     /// The tensor with an index.
     pub fn tensor(&self, index: u16) -> Option<Tensor> {
-        self.tensors().get(index)
+        self.tensors().get(index).copied()
     }
 
     /// The weights, biases and tables.
     pub fn constants(&self) -> &'m [u8] {
-        self.file.constants
+        self.program.constants
     }
 
     /// The layer that a device can train, if the file names one.
@@ -126,12 +129,24 @@ impl<'m> Model<'m> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    pub(crate) fn view(&self, step: ops::Step<'m>) -> StepView<'m> {
-        StepView { step, tensors: self.tensors(), constants: self.file.constants, arena_bytes: self.arena_bytes() }
+    /// The records of the steps in order.
+    pub(crate) fn records(&self) -> &'m [StepRecord] {
+        self.program.steps
+    }
+
+    /// A step with what it refers to; `None` if its words are not there, which verification rules out.
+    #[inline]
+    pub(crate) fn view(&self, record: &StepRecord) -> Option<StepView<'m>> {
+        Some(StepView {
+            step: record.step("", self.program.words)?,
+            tensors: self.program.tensors,
+            constants: self.program.constants,
+            arena_bytes: self.arena_bytes(),
+        })
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {
-        bytemuck::try_cast_slice(span.of(self.file.constants)?).ok()
+        bytemuck::try_cast_slice(span.of(self.program.constants)?).ok()
     }
 }
 

@@ -30,11 +30,6 @@ impl<'m, T: Deserialize<'m>> Records<'m, T> {
         })
     }
 
-    /// The same records read as another type that they decode as.
-    pub(crate) fn read_as<U: Deserialize<'m>>(&self) -> Records<'m, U> {
-        Records::new(self.bytes)
-    }
-
     /// Whether every byte belongs to a record that decodes.
     pub fn is_well_formed(&self) -> bool {
         let mut rest = self.bytes;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::Records;
 use super::{ALIGNMENT, Error};
-use crate::ops::{Span, Step};
+use crate::ops::{Span, StepRecord, Tensor, Tensors};
 
 /// The first bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"NRVL";
@@ -13,7 +13,7 @@ pub const MAGIC: [u8; 4] = *b"NRVL";
 ///
 /// It rises when an old reader could misread a new file. What an old reader may ignore goes into
 /// [`File::extensions`] instead.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// What comes before the [`File`]; its encoding never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,20 +49,49 @@ pub struct File<'m> {
     pub outputs: Records<'m, Port<'m>>,
     /// Names of the classes that the first output scores.
     pub classes: Records<'m, &'m str>,
-    /// The tensor table: [`Tensor`](crate::ops::Tensor) records of fixed size.
-    pub tensors: &'m [u8],
-    /// The program.
-    pub steps: Records<'m, Step<'m>>,
+    /// The names of the layers that the steps came from.
+    pub step_names: Records<'m, &'m str>,
     /// Parts of the arena that live from one run to the next.
     pub states: Records<'m, State>,
     /// The layer that a device can train.
     pub head: Option<Head>,
     /// Room for later versions; readers that don't know what is in it skip it.
     pub extensions: &'m [u8],
-    /// Zeros that bring the constants to a multiple of [`ALIGNMENT`] from the start of the file.
+    /// How many bytes of the data are constants, a multiple of 4.
+    pub constants: u32,
+    /// How many steps there are.
+    pub steps: u32,
+    /// How many tensors there are.
+    pub tensors: u32,
+    /// Zeros that bring the data to a multiple of [`ALIGNMENT`] from the start of the file.
     pub padding: &'m [u8],
+    /// The [`Program`]: constants, steps, tensors, and words.
+    pub data: &'m [u8],
+}
+
+/// What runs: weights, tables of records of a fixed size, and words that these refer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'m> {
     /// Weights, biases, tables.
     pub constants: &'m [u8],
+    /// The steps in order.
+    pub steps: &'m [StepRecord],
+    /// The tensors that they name.
+    pub tensors: Tensors<'m>,
+    /// The operands and parameters of the steps.
+    pub words: &'m [u32],
+}
+
+impl<'m> Program<'m> {
+    /// The program in the data of a file.
+    fn read(file: &File<'m>) -> Option<Self> {
+        let (constants, words) = file.data.split_at_checked(file.constants as usize)?;
+        let words: &[u32] = bytemuck::try_cast_slice(words).ok()?;
+        let (steps, words) = words.split_at_checked((file.steps as usize).checked_mul(StepRecord::WORDS)?)?;
+        let (tensors, words) = words.split_at_checked((file.tensors as usize).checked_mul(Tensor::WORDS)?)?;
+        let (steps, tensors) = (bytemuck::try_cast_slice(steps).ok()?, Tensors::read(tensors)?);
+        Some(Self { constants, steps, tensors, words })
+    }
 }
 
 /// An input or output of the model.
@@ -118,7 +147,7 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// Decodes a file and checks magic, version, checksum and alignment.
-pub fn read(bytes: &[u8]) -> Result<File<'_>, Error> {
+pub fn read(bytes: &[u8]) -> Result<(File<'_>, Program<'_>), Error> {
     let magic = bytes.get(..MAGIC.len()).ok_or(Error::NotAModel)?;
     if magic != MAGIC {
         return Err(Error::NotAModel);
@@ -133,9 +162,10 @@ pub fn read(bytes: &[u8]) -> Result<File<'_>, Error> {
     if computed != prelude.checksum {
         return Err(Error::Checksum { stored: prelude.checksum, computed });
     }
-    let remainder = file.constants.as_ptr() as usize % ALIGNMENT;
-    if remainder != 0 && !file.constants.is_empty() {
+    let remainder = file.data.as_ptr() as usize % ALIGNMENT;
+    if remainder != 0 && !file.data.is_empty() {
         return Err(Error::Misaligned { remainder });
     }
-    Ok(file)
+    let program = Program::read(&file).ok_or(Error::Malformed)?;
+    Ok((file, program))
 }

@@ -3,7 +3,7 @@
 use super::schema::{Head, Port};
 use super::{Error, Model};
 use crate::kernels;
-use crate::ops::{Place, Tensor};
+use crate::ops::{MAX_RANK, Place, Tensor};
 
 /// Checks everything that a session relies on.
 pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
@@ -14,15 +14,13 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
     let well_formed = file.inputs.is_well_formed()
         && file.outputs.is_well_formed()
         && file.classes.is_well_formed()
-        && file.steps.is_well_formed()
-        && file.states.is_well_formed()
-        && file.tensors.len().is_multiple_of(Tensor::BYTES);
+        && file.step_names.is_well_formed()
+        && file.states.is_well_formed();
     if !well_formed {
         return Err(Error::Malformed);
     }
     for (index, tensor) in model.tensors().iter().enumerate() {
-        let sound = tensor.is_some_and(|tensor| is_in_place(model, &tensor));
-        if !sound {
+        if !is_in_place(model, tensor) {
             return Err(Error::Tensor { index });
         }
     }
@@ -34,10 +32,12 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
             return Err(Error::Port { position });
         }
     }
-    for (step, record) in model.steps().enumerate() {
+    for (step, record) in model.records().iter().enumerate() {
+        let view = model.view(record).ok_or(Error::Malformed)?;
         let number = record.kind;
-        let operator = model.operator(number).ok_or(Error::OperatorNotLinked { step, kind: record.kind(), number })?;
-        (operator.verify)(&model.view(record)).map_err(|error| Error::Step { step, error })?;
+        let operator =
+            model.operator(number).ok_or(Error::OperatorNotLinked { step, kind: view.step.kind(), number })?;
+        (operator.verify)(&view).map_err(|error| Error::Step { step, error })?;
     }
     match file.head {
         Some(head) if !head_fits(model, &head) => Err(Error::Head),
@@ -52,7 +52,8 @@ fn is_in_place(model: &Model<'_>, tensor: &Tensor) -> bool {
         Place::Constant => model.constants().len(),
     };
     let span = tensor.span();
-    tensor.elements() > 0
+    usize::from(tensor.rank) <= MAX_RANK
+        && tensor.elements() > 0
         && (tensor.offset as usize).is_multiple_of(tensor.data_type.bytes())
         && span.length < u32::MAX
         && span.end() <= room
@@ -72,7 +73,7 @@ fn head_fits(model: &Model<'_>, head: &Head) -> bool {
     let Some(trainable) = model.head() else { return false };
     let features = trainable.features.elements();
     trainable.features.place == Place::Arena
-        && usize::from(head.first_step) <= model.steps().count()
+        && usize::from(head.first_step) <= model.records().len()
         && !trainable.bias.is_empty()
         && Some(trainable.weights.len()) == features.checked_mul(trainable.bias.len())
 }

@@ -93,14 +93,14 @@ pub(super) fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Err
 /// Runs an operator on the codes of two tensors.
 pub(super) fn run<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
-    kernel: impl Fn(&Parameters<[C; 2]>, [Tensor; 3], &[C], &[C], &mut [C]) -> kernels::Result,
+    kernel: impl Fn(&Parameters<[C; 2]>, [&Tensor; 3], &[C], &[C], &mut [C]) -> kernels::Result,
 ) -> Result<(), Error> {
     let view = call.view;
     let parameters: Parameters<[C; 2]> = view.parameters()?;
     let tensors = [view.input(0)?, view.input(1)?, view.output(0)?];
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let (a, b) = (regions.rest.read(&tensors[0])?, regions.rest.read(&tensors[1])?);
+    let (a, b) = (regions.rest.read(tensors[0])?, regions.rest.read(tensors[1])?);
     Ok(kernel(&parameters, tensors, a, b, elements(codes)?)?)
 }
 
@@ -135,6 +135,6 @@ pub(super) fn run_f32(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32
     let [low, high] = parameters.range;
     let regions = call.output()?;
     let [values] = regions.writable;
-    let (a, b) = (regions.rest.read(&a)?, regions.rest.read(&b)?);
+    let (a, b) = (regions.rest.read(a)?, regions.rest.read(b)?);
     Ok(parameters.broadcast.apply(a, b, elements(values)?, |a, b| combine(a, b).max(low).min(high))?)
 }

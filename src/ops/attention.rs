@@ -44,7 +44,7 @@ fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
             return Err(Error::Quantization);
         }
     }
-    let [q, k, v, result] = tensors.map(|tensor| tensor.elements());
+    let [q, k, v, result] = tensors.map(super::tensor::Tensor::elements);
     let ([_, of_q, of_k], [elements, _, of_v]) = (scores.reach(), context.reach());
     let fits = scores.batches == context.batches
         && scores.rows == context.rows
@@ -79,6 +79,6 @@ fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let attention = Attention { scores, context, score_shift: score_shift.into(), exponent, output, zero_points };
     let regions = call.output_and_scratch()?;
     let [codes, row] = regions.writable;
-    let operands = [regions.rest.read::<C>(&q)?, regions.rest.read(&k)?, regions.rest.read(&v)?];
+    let operands = [regions.rest.read::<C>(q)?, regions.rest.read(k)?, regions.rest.read(v)?];
     Ok(reference::attention(&attention, operands, elements(row)?, elements(codes)?)?)
 }

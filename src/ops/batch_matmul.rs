@@ -77,7 +77,7 @@ fn run<C: QuantizedElement>(
     };
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(kernel(&matrices, &scales, regions.rest.read(&a)?, regions.rest.read(&b)?, elements(codes)?)?)
+    Ok(kernel(&matrices, &scales, regions.rest.read(a)?, regions.rest.read(b)?, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -90,6 +90,6 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let (a, b) = (view.input(0)?, view.input(1)?);
     let regions = call.output()?;
     let [values] = regions.writable;
-    let (a, b) = (regions.rest.read(&a)?, regions.rest.read(&b)?);
+    let (a, b) = (regions.rest.read(a)?, regions.rest.read(b)?);
     Ok(matrices.apply(a, b, elements(values)?, 0.0_f32, |sum, a, b| sum + a * b, |sum| sum)?)
 }

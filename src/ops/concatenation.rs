@@ -43,14 +43,14 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let axis = usize::from(view.parameters::<Parameters>()?.axis);
-    let output_run = run_length(&view.output(0)?, axis).max(1);
+    let output_run = run_length(view.output(0)?, axis).max(1);
     let regions = call.output()?;
     let [bytes] = regions.writable;
     let mut start = 0;
     for position in 0..view.step.inputs().count() {
         let input = view.input(position)?;
-        let input_run = run_length(&input, axis).max(1);
-        let source = regions.rest.read::<u8>(&input)?;
+        let input_run = run_length(input, axis).max(1);
+        let source = regions.rest.read::<u8>(input)?;
         for (target, source) in bytes.chunks_exact_mut(output_run).zip(source.chunks_exact(input_run)) {
             let part = target.get_mut(start..start + input_run).ok_or(Error::Shape)?;
             part.copy_from_slice(source);

@@ -46,19 +46,19 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
-    let requantization = layer.requantization(view, &input, &output)?;
+    let (window, channels) = window.over(input, output)?;
+    let requantization = layer.requantization(view, input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     let weights = layer.weights(view)?;
     Ok(Active::conv_2d(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
 }
@@ -67,19 +67,19 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<WideLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
+    let (window, channels) = window.over(input, output)?;
     let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(Active::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
 }
 
@@ -87,19 +87,19 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<FloatLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
+    let (window, channels) = window.over(input, output)?;
     let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     let weights = layer.weights(view)?;
     Ok(reference::conv_2d_f32(&window, channels, groups.into(), x, weights, &finish, elements(values)?)?)
 }

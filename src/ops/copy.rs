@@ -16,7 +16,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    let source = regions.rest.read::<u8>(&input)?;
+    let source = regions.rest.read::<u8>(input)?;
     if source.len() != bytes.len() {
         return Err(Error::Shape);
     }

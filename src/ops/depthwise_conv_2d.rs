@@ -42,19 +42,19 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
-    let requantization = layer.requantization(view, &input, &output)?;
+    let (window, channels) = window.over(input, output)?;
+    let requantization = layer.requantization(view, input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(Active::depthwise_conv_2d(&window, channels, x, layer.weights(view)?, &requantization, elements(codes)?)?)
 }
 
@@ -62,19 +62,19 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<WideLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
+    let (window, channels) = window.over(input, output)?;
     let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(Active::depthwise_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
 }
 
@@ -82,18 +82,18 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<FloatLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
+    let (window, channels) = window.over(input, output)?;
     let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(view)?, &finish, elements(values)?)?)
 }

@@ -46,18 +46,18 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<QuantizedLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let requantization = layer.requantization(view, &input, &output)?;
+    let requantization = layer.requantization(view, input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(Active::fully_connected(depth as usize, x, layer.weights(view)?, &requantization, elements(codes)?)?)
 }
 
@@ -65,8 +65,8 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<WideLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -76,7 +76,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let (weights, requantization) = (layer.weights(view)?, layer.requantization(view)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(Active::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)?)
 }
 
@@ -84,8 +84,8 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let parameters: Parameters<FloatLayer> = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let [weights, channels] = parameters.verify(&input, &output)?;
-    parameters.layer.verify(view, &input, &output, weights, channels)
+    let [weights, channels] = parameters.verify(input, output)?;
+    parameters.layer.verify(view, input, output, weights, channels)
 }
 
 fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -95,6 +95,6 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let finish = layer.output(view)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(reference::fully_connected_f32(depth as usize, x, layer.weights(view)?, &finish, elements(values)?)?)
 }

@@ -44,5 +44,5 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let length = (inner as usize).saturating_mul(input.data_type.bytes());
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    Ok(reference::gather(count as usize, length, rows, regions.rest.read::<u8>(&input)?, bytes)?)
+    Ok(reference::gather(count as usize, length, rows, regions.rest.read::<u8>(input)?, bytes)?)
 }

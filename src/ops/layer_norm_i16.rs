@@ -66,7 +66,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let rows = regions.rest.read::<i16>(&input)?.chunks_exact(length.max(1));
+    let rows = regions.rest.read::<i16>(input)?.chunks_exact(length.max(1));
     for (x, codes) in rows.zip(elements(codes)?.chunks_exact_mut(length.max(1))) {
         reference::layer_norm_i16(&norm, x, codes);
     }

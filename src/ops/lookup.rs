@@ -34,7 +34,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    for (code, result) in regions.rest.read::<u8>(&input)?.iter().zip(codes) {
+    for (code, result) in regions.rest.read::<u8>(input)?.iter().zip(codes) {
         // Flipping the sign bit adds 128.
         *result = table[usize::from(*code ^ 0x80)];
     }

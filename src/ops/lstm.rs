@@ -146,7 +146,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = carve(call)?;
     let [output, hidden, cell] = regions.writable;
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(reference::lstm(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)?)
 }
 
@@ -178,7 +178,7 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = carve(call)?;
     let [output, hidden, cell] = regions.writable;
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(reference::lstm_f32(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)?)
 }
 

@@ -82,7 +82,7 @@ fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let zero_points = [input.zero_point, output.zero_point];
     let multiplier = Multiplier { mantissa, exponent };
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(reference::mean::<C>(channels as usize, count as usize, x, zero_points, multiplier, elements(codes)?)?)
 }
 
@@ -100,5 +100,5 @@ fn run_f32(
     let input = view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(kernel(channels as usize, count as usize, regions.rest.read(&input)?, elements(values)?)?)
+    Ok(kernel(channels as usize, count as usize, regions.rest.read(input)?, elements(values)?)?)
 }

@@ -45,13 +45,13 @@ pub mod transpose_conv_2d;
 pub mod unary;
 mod wide_layer;
 mod window;
+pub mod words;
 
 pub use element::{Element, QuantizedElement};
 pub use kind::OpKind;
 pub use layer::{FloatLayer, QuantizedLayer};
 pub use regions::{Regions, Rest};
-pub(crate) use step::Unnamed;
-pub use step::{Call, Step, StepView};
+pub use step::{Call, Step, StepRecord, StepView};
 pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
 pub use wide_layer::WideLayer;
 pub use window::WindowParameters;

@@ -92,7 +92,7 @@ fn run(call: &mut Call<'_, '_>, function: impl Fn(&[u16; 256], Argument, i16) ->
     let regions = call.output()?;
     let [codes] = regions.writable;
     let argument = Argument { factor, shift: shift.into() };
-    for (code, result) in regions.rest.read(&input)?.iter().zip(elements(codes)?) {
+    for (code, result) in regions.rest.read(input)?.iter().zip(elements(codes)?) {
         *result = function(table, argument, *code);
     }
     Ok(())
@@ -109,7 +109,7 @@ fn run_lookup(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    for (code, result) in regions.rest.read(&input)?.iter().zip(elements::<i16>(codes)?) {
+    for (code, result) in regions.rest.read(input)?.iter().zip(elements::<i16>(codes)?) {
         *result = reference::lookup_i16(table, *code)? as i16;
     }
     Ok(())
@@ -133,7 +133,7 @@ fn run_leaky_relu(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let zero_points = [input.zero_point, output.zero_point];
-    reference::leaky_relu::<i16>(zero_points, factors, regions.rest.read(&input)?, elements(codes)?);
+    reference::leaky_relu::<i16>(zero_points, factors, regions.rest.read(input)?, elements(codes)?);
     Ok(())
 }
 
@@ -161,5 +161,5 @@ fn run_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(reference::softmax_i16(depth, &parameters, regions.rest.read(&input)?, elements(codes)?)?)
+    Ok(reference::softmax_i16(depth, &parameters, regions.rest.read(input)?, elements(codes)?)?)
 }

@@ -90,16 +90,16 @@ fn expect_rows(view: &StepView<'_>, data_type: DataType, most: usize) -> Result<
     let (input, output) = (view.input(0)?, view.output(0)?);
     input.expect(data_type)?;
     output.expect(data_type)?;
-    let fits = (1..=most).contains(&depth(&input)) && input.elements() == output.elements();
+    let fits = (1..=most).contains(&depth(input)) && input.elements() == output.elements();
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
 fn run<T: Element>(call: &mut Call<'_, '_>, row: impl Fn(&[T], &mut [T])) -> Result<(), Error> {
     let input = call.view.input(0)?;
-    let depth = depth(&input).max(1);
+    let depth = depth(input).max(1);
     let regions = call.output()?;
     let [values] = regions.writable;
-    let rows = regions.rest.read::<T>(&input)?.chunks_exact(depth);
+    let rows = regions.rest.read::<T>(input)?.chunks_exact(depth);
     for (x, values) in rows.zip(elements(values)?.chunks_exact_mut(depth)) {
         row(x, values);
     }
@@ -128,7 +128,7 @@ fn run_log_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
 fn verify_layer_norm(view: &StepView<'_>) -> Result<(), Error> {
     expect_rows(view, DataType::Float32, usize::MAX)?;
     let LayerNormParameters { gamma, beta, epsilon } = view.parameters()?;
-    let depth = depth(&view.input(0)?);
+    let depth = depth(view.input(0)?);
     view.constant::<f32>(gamma, depth)?;
     view.constant::<f32>(beta, depth)?;
     if epsilon >= 0.0 { Ok(()) } else { Err(Error::Quantization) }

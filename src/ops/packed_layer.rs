@@ -70,7 +70,7 @@ impl PackedWeights {
         let inputs = if depthwise { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;
-        if low > high || !self.layer(view, &input, &output)?.verify(&filter, outputs) {
+        if low > high || !self.layer(view, input, output)?.verify(&filter, outputs) {
             return Err(Error::Quantization);
         }
         if !layout.computes(window) {
@@ -99,7 +99,7 @@ impl PackedWeights {
 fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let Parameters { window, weights } = view.parameters()?;
-    let (window, channels) = window.verify(&view.input(0)?, &view.output(0)?)?;
+    let (window, channels) = window.verify(view.input(0)?, view.output(0)?)?;
     let depthwise = view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
     if depthwise && channels[0] != channels[1] {
         return Err(Error::Shape);
@@ -110,10 +110,10 @@ fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
 fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let Parameters { window, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let (window, channels) = window.over(&input, &output)?;
-    let layer = weights.layer(call.view, &input, &output)?;
+    let (window, channels) = window.over(input, output)?;
+    let layer = weights.layer(call.view, input, output)?;
     let depthwise = call.view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
-    let (x, scratch, codes) = call.input_scratch_and_output(&input, &output)?;
+    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
     let done = if depthwise {
         Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
     } else {
@@ -126,7 +126,7 @@ fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let DenseParameters { depth, weights } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = rows_of(&input, &output, depth);
+    let (window, channels) = rows_of(input, output, depth);
     let [depth, outputs] = channels;
     let rows = window.input[1];
     if depth == 0
@@ -143,8 +143,8 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let DenseParameters { depth, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
-    let layer = weights.layer(call.view, &input, &output)?;
-    let (x, scratch, codes) = call.input_scratch_and_output(&input, &output)?;
+    let layer = weights.layer(call.view, input, output)?;
+    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
     let done = Active::fully_connected_packed([depth as usize, outputs], x, &layer, scratch, codes);
     done.map_err(Error::from)
 }

@@ -59,7 +59,7 @@ impl<R> Parameters<R> {
         let (input, output) = (view.input(0)?, view.output(0)?);
         input.expect(data_type)?;
         output.expect(data_type)?;
-        let (_, [channels, outputs]) = self.window.verify(&input, &output)?;
+        let (_, [channels, outputs]) = self.window.verify(input, output)?;
         if channels == outputs { Ok(()) } else { Err(Error::Shape) }
     }
 }
@@ -78,10 +78,10 @@ fn run<C: QuantizedElement>(
     let view = call.view;
     let Parameters { window, range } = view.parameters::<Parameters<[C; 2]>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, [channels, _]) = window.over(&input, &output)?;
+    let (window, [channels, _]) = window.over(input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(kernel(&window, channels, regions.rest.read(&input)?, range.map(C::widen), elements(codes)?)?)
+    Ok(kernel(&window, channels, regions.rest.read(input)?, range.map(C::widen), elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -98,8 +98,8 @@ fn run_f32(
     let view = call.view;
     let Parameters { window, range } = view.parameters::<Parameters<[f32; 2]>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, [channels, _]) = window.over(&input, &output)?;
+    let (window, [channels, _]) = window.over(input, output)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(kernel(&window, channels, regions.rest.read(&input)?, range, elements(values)?)?)
+    Ok(kernel(&window, channels, regions.rest.read(input)?, range, elements(values)?)?)
 }

@@ -89,7 +89,7 @@ fn run_quantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Erro
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    for (value, code) in regions.rest.read(&input)?.iter().zip(elements::<C>(codes)?) {
+    for (value, code) in regions.rest.read(input)?.iter().zip(elements::<C>(codes)?) {
         *code = reference::quantize(*value, output.scale, output.zero_point);
     }
     Ok(())
@@ -103,7 +103,7 @@ fn run_dequantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Er
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    for (code, value) in regions.rest.read::<C>(&input)?.iter().zip(elements::<f32>(values)?) {
+    for (code, value) in regions.rest.read::<C>(input)?.iter().zip(elements::<f32>(values)?) {
         *value = reference::dequantize(*code, input.scale, input.zero_point);
     }
     Ok(())
@@ -127,7 +127,7 @@ fn run_requantize<I: Element, C: QuantizedElement>(
     let regions = call.output()?;
     let [codes] = regions.writable;
     let multiplier = Multiplier { mantissa, exponent };
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     reference::requantize(zero_points, multiplier, range.map(C::widen), x, widen, elements::<C>(codes)?);
     Ok(())
 }

@@ -31,5 +31,5 @@ fn run_as<T: Element>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    Ok(reference::rearrange::<T>(&map, regions.rest.read(&input)?, elements(bytes)?)?)
+    Ok(reference::rearrange::<T>(&map, regions.rest.read(input)?, elements(bytes)?)?)
 }

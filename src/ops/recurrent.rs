@@ -69,7 +69,7 @@ impl Layer {
         let (x, output) = (view.input(0)?, view.output(0)?);
         x.expect(DataType::Float32)?;
         output.expect(DataType::Float32)?;
-        let (depth, units) = (last(&x), last(&output));
+        let (depth, units) = (last(x), last(output));
         if depth == 0 || units == 0 || !x.elements().is_multiple_of(depth) {
             return Err(Error::Shape);
         }
@@ -78,7 +78,7 @@ impl Layer {
         }
         for position in 1..=states {
             let initial = if inputs == 1 { None } else { Some(view.input(position)?) };
-            for state in initial.iter().chain([&view.output(position)?]) {
+            for state in initial.into_iter().chain([view.output(position)?]) {
                 state.expect(DataType::Float32)?;
                 if state.elements() != units {
                     return Err(Error::Shape);
@@ -113,7 +113,7 @@ impl Layer {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start(view, rest, 1, hidden)?;
-        let (depth, x) = (last(&x), rest.read(&x)?);
+        let (depth, x) = (last(x), rest.read(x)?);
         Ok(Sequence { x, depth, output: elements(output)?, hidden, reverse: self.reverse })
     }
 }
@@ -122,7 +122,7 @@ impl Layer {
 fn start(view: &StepView<'_>, rest: &Rest<'_, '_>, position: usize, state: &mut [f32]) -> Result<(), Error> {
     match view.input(position) {
         Ok(initial) => {
-            let initial = rest.read::<f32>(&initial)?;
+            let initial = rest.read::<f32>(initial)?;
             if initial.len() != state.len() {
                 return Err(Error::Shape);
             }

@@ -67,7 +67,7 @@ impl Layer {
         let inputs = if view.step.inputs().count() == 1 { 1 } else { states.saturating_add(1) };
         view.expect_operands(inputs, states.saturating_add(1))?;
         let (x, output) = (view.input(0)?, view.output(0)?);
-        let (depth, units) = (last(&x), last(&output));
+        let (depth, units) = (last(x), last(output));
         if depth == 0 || units == 0 || !x.elements().is_multiple_of(depth) {
             return Err(Error::Shape);
         }
@@ -78,11 +78,11 @@ impl Layer {
             tensor.expect(data_type)?;
             if tensor.zero_point == 0 { Ok(()) } else { Err(Error::Quantization) }
         };
-        expect(&x, DataType::Int16)?;
-        expect(&output, DataType::Int16)?;
+        expect(x, DataType::Int16)?;
+        expect(output, DataType::Int16)?;
         for (position, data_type) in (1..=states).zip([DataType::Int16, DataType::Int32]) {
             let initial = if inputs == 1 { None } else { Some(view.input(position)?) };
-            for state in initial.iter().chain([&view.output(position)?]) {
+            for state in initial.into_iter().chain([view.output(position)?]) {
                 expect(state, data_type)?;
                 if state.elements() != units {
                     return Err(Error::Shape);
@@ -104,7 +104,7 @@ impl Layer {
     }
 
     fn weights<'m>(&self, view: &StepView<'m>, new: Option<Rows>) -> Result<RowWeights<'m>, Error> {
-        let (depth, units) = (last(&view.input(0)?), last(&view.output(0)?));
+        let (depth, units) = (last(view.input(0)?), last(view.output(0)?));
         Ok(RowWeights {
             input: self.input.over(view, depth)?,
             recurrent: self.recurrent.over(view, units)?,
@@ -122,7 +122,7 @@ impl Layer {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start::<i16>(view, rest, 1, hidden)?;
-        let (depth, x) = (last(&x), rest.read(&x)?);
+        let (depth, x) = (last(x), rest.read(x)?);
         let (output, scratch) = (elements(output)?, elements(scratch)?);
         Ok(WideSequence { x, depth, output, hidden, reverse: self.reverse, scratch })
     }
@@ -137,7 +137,7 @@ fn start<T: Element + Default>(
 ) -> Result<(), Error> {
     match view.input(position) {
         Ok(initial) => {
-            let initial = rest.read::<T>(&initial)?;
+            let initial = rest.read::<T>(initial)?;
             if initial.len() != state.len() {
                 return Err(Error::Shape);
             }
@@ -180,7 +180,7 @@ fn verify_lstm(view: &StepView<'_>) -> Result<(), Error> {
 fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let layer: Layer = view.parameters()?;
-    let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(|tensor| tensor.span());
+    let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(super::tensor::Tensor::span);
     let spans = [output, hidden, view.step.scratch, cell];
     let Regions { writable: [output, hidden, scratch, cell], rest } =
         Regions::carve(call.arena, view.constants, spans)?;

@@ -80,5 +80,5 @@ fn fold<T: Element, O: Element>(call: &mut Call<'_, '_>, fold: impl Fn(Rows<'_, 
     let input = view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(fold_rows(channels as usize, count as usize, regions.rest.read::<T>(&input)?, elements::<O>(values)?, fold)?)
+    Ok(fold_rows(channels as usize, count as usize, regions.rest.read::<T>(input)?, elements::<O>(values)?, fold)?)
 }

@@ -71,5 +71,5 @@ fn run<T: Element>(
     let regions = call.output()?;
     let [values] = regions.writable;
     let sampling = Sampling { align_corners, half_pixel_centers };
-    Ok(kernel(&extents, sampling, regions.rest.read(&input)?, elements(values)?)?)
+    Ok(kernel(&extents, sampling, regions.rest.read(input)?, elements(values)?)?)
 }

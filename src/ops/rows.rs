@@ -56,7 +56,7 @@ fn last(tensor: &Tensor) -> usize {
 fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let (depth, outputs) = (last(&input), last(&output));
+    let (depth, outputs) = (last(input), last(output));
     for tensor in [&input, &output] {
         tensor.expect_codes::<i16>()?;
         if tensor.zero_point != 0 {
@@ -88,10 +88,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let DenseParameters { rows, range } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let extents = [last(&input), last(&output)];
+    let extents = [last(input), last(output)];
     let rows = rows.over(view, extents[0])?;
     let regions = call.output_and_scratch()?;
     let [codes, scratch] = regions.writable;
-    let x = regions.rest.read(&input)?;
+    let x = regions.rest.read(input)?;
     Ok(dense_rows(&rows, extents, range, x, elements(scratch)?, elements(codes)?, Active::row_product)?)
 }

@@ -53,7 +53,7 @@ fn expect_rows(view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
     let (input, output) = (view.input(0)?, view.output(0)?);
     input.expect(data_type)?;
     output.expect(data_type)?;
-    let fits = (1..=MAX_DEPTH).contains(&depth(&input)) && input.elements() == output.elements();
+    let fits = (1..=MAX_DEPTH).contains(&depth(input)) && input.elements() == output.elements();
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
@@ -70,7 +70,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let parameters = SoftmaxParameters { multiplier: Multiplier { mantissa, exponent }, smallest_difference };
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(reference::softmax(depth(&input), &parameters, regions.rest.read(&input)?, elements(codes)?)?)
+    Ok(reference::softmax(depth(input), &parameters, regions.rest.read(input)?, elements(codes)?)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -83,5 +83,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(reference::softmax_f32(depth(&input), beta, regions.rest.read(&input)?, elements(values)?)?)
+    Ok(reference::softmax_f32(depth(input), beta, regions.rest.read(input)?, elements(values)?)?)
 }

@@ -1,28 +1,69 @@
 //! A step of the program in a model file, as operators see it.
 
-use bytemuck::AnyBitPattern;
-use serde::{Deserialize, Serialize};
+use bytemuck::{AnyBitPattern, NoUninit};
+use serde::Deserialize;
 
 use super::regions::{Regions, elements};
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
-use super::{Error, OpKind, QuantizedElement};
+use super::{Error, OpKind, QuantizedElement, words};
+
+/// A step's record in the file: [`StepRecord::WORDS`] little-endian words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, NoUninit)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
+pub struct StepRecord {
+    /// The number of an [`OpKind`].
+    pub kind: u16,
+    /// How many tensors it reads.
+    pub inputs: u16,
+    /// How many tensors it writes.
+    pub outputs: u16,
+    /// The words of its parameters.
+    pub parameters: u16,
+    /// The first of its words: indices of tensors, two a word, then parameters.
+    pub first: u32,
+    /// Working memory in the arena.
+    pub scratch: Span,
+}
+
+impl StepRecord {
+    /// The size of the record in the file.
+    pub const WORDS: usize = size_of::<Self>() / 4;
+
+    /// The step, if its words are among those of the file.
+    #[inline]
+    pub fn step<'m>(&self, name: &'m str, words: &'m [u32]) -> Option<Step<'m>> {
+        let words = words.get(self.first as usize..)?;
+        let (inputs, outputs) = (usize::from(self.inputs), usize::from(self.outputs));
+        let (indices, words) = words.split_at_checked((inputs + outputs).div_ceil(2))?;
+        let (inputs, rest) = bytemuck::cast_slice(indices).split_at_checked(inputs)?;
+        Some(Step {
+            kind: self.kind,
+            name,
+            inputs,
+            outputs: rest.get(..outputs)?,
+            scratch: self.scratch,
+            parameters: words.get(..usize::from(self.parameters))?,
+        })
+    }
+}
 
 /// One operation of a model: an operator's kind, its operands and its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Step<'m> {
     /// The number of an [`OpKind`].
     pub kind: u16,
-    /// The name of the layer it came from.
+    /// The name of the layer it came from; empty while it runs.
     pub name: &'m str,
-    /// Indices of the tensors read, as little-endian u16.
-    pub inputs: &'m [u8],
+    /// Indices of the tensors read.
+    pub inputs: &'m [u16],
     /// Indices of the tensors written.
-    pub outputs: &'m [u8],
+    pub outputs: &'m [u16],
     /// Working memory in the arena, free before and after the step.
     pub scratch: Span,
-    /// The operator's own parameters, a postcard value.
-    pub parameters: &'m [u8],
+    /// The operator's own parameters, see [`words`].
+    pub parameters: &'m [u32],
 }
 
 impl<'m> Step<'m> {
@@ -32,44 +73,14 @@ impl<'m> Step<'m> {
     }
 
     /// The indices of the tensors read.
-    pub fn inputs(&self) -> impl Iterator<Item = u16> + 'm {
-        indices(self.inputs)
+    pub fn inputs(&self) -> impl Iterator<Item = u16> + use<'m> {
+        self.inputs.iter().copied()
     }
 
     /// The indices of the tensors written.
-    pub fn outputs(&self) -> impl Iterator<Item = u16> + 'm {
-        indices(self.outputs)
+    pub fn outputs(&self) -> impl Iterator<Item = u16> + use<'m> {
+        self.outputs.iter().copied()
     }
-}
-
-/// A step as a run needs it. Its name is as in a [`Step`], but nobody reads it: it is not checked to be text again.
-#[derive(Deserialize)]
-pub(crate) struct Unnamed<'m> {
-    pub(crate) kind: u16,
-    _name: &'m [u8],
-    inputs: &'m [u8],
-    outputs: &'m [u8],
-    scratch: Span,
-    parameters: &'m [u8],
-}
-
-impl<'m> Unnamed<'m> {
-    /// The step, with an empty name.
-    #[inline(always)]
-    pub(crate) fn step(self) -> Step<'m> {
-        let Unnamed { kind, inputs, outputs, scratch, parameters, .. } = self;
-        Step { kind, name: "", inputs, outputs, scratch, parameters }
-    }
-}
-
-fn indices(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
-    let (pairs, _) = bytes.as_chunks::<2>();
-    pairs.iter().map(|pair| u16::from_le_bytes(*pair))
-}
-
-fn nth(bytes: &[u8], position: usize) -> Option<u16> {
-    let (pairs, _) = bytes.as_chunks::<2>();
-    pairs.get(position).map(|pair| u16::from_le_bytes(*pair))
 }
 
 /// A step with what its indices and spans refer to.
@@ -88,30 +99,29 @@ pub struct StepView<'m> {
 impl<'m> StepView<'m> {
     /// Decodes the operator's parameters.
     pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, Error> {
-        postcard::from_bytes(self.step.parameters).map_err(|_| Error::Parameters)
+        words::decode(self.step.parameters).map_err(|_| Error::Parameters)
     }
 
     /// The input at a position.
-    pub fn input(&self, position: usize) -> Result<Tensor, Error> {
+    pub fn input(&self, position: usize) -> Result<&'m Tensor, Error> {
         self.operand(self.step.inputs, position)
     }
 
     /// The output at a position.
-    pub fn output(&self, position: usize) -> Result<Tensor, Error> {
+    pub fn output(&self, position: usize) -> Result<&'m Tensor, Error> {
         self.operand(self.step.outputs, position)
     }
 
-    fn operand(&self, indices: &[u8], position: usize) -> Result<Tensor, Error> {
-        let index = nth(indices, position).ok_or(Error::Parameters)?;
+    fn operand(&self, indices: &[u16], position: usize) -> Result<&'m Tensor, Error> {
+        let index = *indices.get(position).ok_or(Error::Parameters)?;
         self.tensors.get(index).ok_or(Error::NoSuchTensor { index })
     }
 
     /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
     /// the arena or the constants, outputs in the arena and apart from each other, the inputs and the scratch memory.
     pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
-        let found = [self.step.inputs.len() / 2, self.step.outputs.len() / 2];
-        let odd = !(self.step.inputs.len() + self.step.outputs.len()).is_multiple_of(2);
-        if odd || found != [inputs, outputs] {
+        let found = [self.step.inputs.len(), self.step.outputs.len()];
+        if found != [inputs, outputs] {
             return Err(Error::OperandCount {
                 expected: [inputs.min(255) as u8, outputs.min(255) as u8],
                 found: found.map(|count| count.min(65_535) as u16),

@@ -1,7 +1,9 @@
 //! Tensors as the model file describes them: fixed-size records that are read by index, in place.
 
+use bytemuck::{AnyBitPattern, CheckedBitPattern, NoUninit};
+
 /// The type of a tensor's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, CheckedBitPattern, NoUninit)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum DataType {
@@ -27,22 +29,12 @@ impl DataType {
             DataType::Int64 => 8,
         }
     }
-
-    const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(DataType::Int8),
-            1 => Some(DataType::Int16),
-            2 => Some(DataType::Int32),
-            3 => Some(DataType::Int64),
-            4 => Some(DataType::Float32),
-            _ => None,
-        }
-    }
 }
 
 /// A range of bytes, in the arena or among the constants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, AnyBitPattern, NoUninit, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Span {
     /// The first byte.
     pub offset: u32,
@@ -71,7 +63,7 @@ impl Span {
 }
 
 /// Where a tensor lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, CheckedBitPattern, NoUninit)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Place {
@@ -86,30 +78,30 @@ pub const MAX_RANK: usize = 6;
 
 /// A tensor: element type, shape, place and quantization.
 ///
-/// In the file it takes [`Tensor::BYTES`] bytes, all numbers little-endian: data type, rank, place, a zero; offset
-/// (u32); scale (f32); zero point (i32); six extents (u32), of which the first `rank` count.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// This is its record in the file: [`Tensor::WORDS`] little-endian words.
+#[derive(Debug, Clone, Copy, PartialEq, CheckedBitPattern, NoUninit)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Tensor {
     /// The type of the elements.
     pub data_type: DataType,
-    /// How many of `extents` count.
-    pub rank: u8,
-    /// The extents of the axes, row-major.
-    pub extents: [u32; MAX_RANK],
     /// Where it lies.
     pub place: Place,
+    /// How many of `extents` count.
+    pub rank: u16,
     /// The first byte within the place.
     pub offset: u32,
     /// The real value of one step of the code; 0 where the tensor is not quantized.
     pub scale: f32,
     /// The code of the real 0.
     pub zero_point: i32,
+    /// The extents of the axes, row-major.
+    pub extents: [u32; MAX_RANK],
 }
 
 impl Tensor {
     /// The size of a tensor's record in the file.
-    pub const BYTES: usize = 40;
+    pub const WORDS: usize = size_of::<Self>() / 4;
 
     /// The extents of the axes.
     pub fn shape(&self) -> &[u32] {
@@ -138,47 +130,21 @@ impl Tensor {
             _ => None,
         }
     }
-
-    /// The record of the file.
-    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        let words = [self.offset, self.scale.to_bits(), self.zero_point as u32].into_iter().chain(self.extents);
-        let head = [self.data_type as u8, self.rank, self.place as u8, 0];
-        for (target, source) in bytes.iter_mut().zip(head.into_iter().chain(words.flat_map(u32::to_le_bytes))) {
-            *target = source;
-        }
-        bytes
-    }
-
-    /// Reads a record; `None` where a number in it has no meaning.
-    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
-        let (words, _) = bytes.as_chunks::<4>();
-        let [[data_type, rank, place, 0], offset, scale, zero_point, extents @ ..] = words else { return None };
-        let extents: [[u8; 4]; MAX_RANK] = extents.try_into().ok()?;
-        Some(Tensor {
-            data_type: DataType::from_number(*data_type)?,
-            rank: (usize::from(*rank) <= MAX_RANK).then_some(*rank)?,
-            extents: extents.map(u32::from_le_bytes),
-            place: match place {
-                0 => Place::Arena,
-                1 => Place::Constant,
-                _ => return None,
-            },
-            offset: u32::from_le_bytes(*offset),
-            scale: f32::from_le_bytes(*scale),
-            zero_point: i32::from_le_bytes(*zero_point),
-        })
-    }
 }
 
 /// The tensor table of a file.
 #[derive(Debug, Clone, Copy)]
-pub struct Tensors<'m>(pub(crate) &'m [u8]);
+pub struct Tensors<'m>(&'m [Tensor]);
 
 impl<'m> Tensors<'m> {
+    /// The table over its records; `None` where a number in one has no meaning.
+    pub fn read(words: &'m [u32]) -> Option<Self> {
+        bytemuck::checked::try_cast_slice(words).ok().map(Self)
+    }
+
     /// The number of tensors.
     pub fn len(self) -> usize {
-        self.0.len() / Tensor::BYTES
+        self.0.len()
     }
 
     /// True without a single tensor.
@@ -187,15 +153,13 @@ impl<'m> Tensors<'m> {
     }
 
     /// The tensor with an index.
-    pub fn get(self, index: u16) -> Option<Tensor> {
-        let (records, _) = self.0.as_chunks::<{ Tensor::BYTES }>();
-        Tensor::from_bytes(records.get(usize::from(index))?)
+    pub fn get(self, index: u16) -> Option<&'m Tensor> {
+        self.0.get(usize::from(index))
     }
 
-    /// Every tensor, `None` for those that don't decode.
-    pub fn iter(self) -> impl Iterator<Item = Option<Tensor>> + 'm {
-        let (records, _) = self.0.as_chunks::<{ Tensor::BYTES }>();
-        records.iter().map(Tensor::from_bytes)
+    /// Every tensor.
+    pub fn iter(self) -> impl Iterator<Item = &'m Tensor> {
+        self.0.iter()
     }
 }
 
@@ -207,18 +171,23 @@ mod tests {
     fn records_round_trip() {
         let tensor = Tensor {
             data_type: DataType::Int16,
-            rank: 3,
-            extents: [1, 70_000, 3, 0, 0, 0],
             place: Place::Constant,
+            rank: 3,
             offset: 48,
             scale: 0.125,
             zero_point: -7,
+            extents: [1, 70_000, 3, 0, 0, 0],
         };
-        assert_eq!(Tensor::from_bytes(&tensor.to_bytes()), Some(tensor));
-        for (byte, value) in [(0, 5), (1, 7), (2, 2), (3, 1)] {
-            let mut bytes = tensor.to_bytes();
-            bytes[byte] = value;
-            assert_eq!(Tensor::from_bytes(&bytes), None, "byte {byte}");
+        let records = [tensor; 2];
+        let words: &[u32] = bytemuck::cast_slice(&records);
+        assert_eq!(words.len(), 2 * Tensor::WORDS);
+        let tensors = Tensors::read(words).unwrap();
+        assert_eq!((tensors.len(), tensors.get(1), tensors.get(2)), (2, Some(&tensor), None));
+        assert!(Tensors::read(&words[1..]).is_none());
+        for (byte, value) in [(0, 5), (1, 2)] {
+            let mut records = words.to_vec();
+            bytemuck::cast_slice_mut::<u32, u8>(&mut records)[byte] = value;
+            assert!(Tensors::read(&records).is_none(), "byte {byte}");
         }
     }
 

@@ -90,7 +90,7 @@ fn run(call: &mut Call<'_, '_>, function: impl Fn(f32) -> f32) -> Result<(), Err
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    for (x, value) in regions.rest.read(&input)?.iter().zip(elements(values)?) {
+    for (x, value) in regions.rest.read(input)?.iter().zip(elements(values)?) {
         *value = function(*x);
     }
     Ok(())

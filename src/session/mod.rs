@@ -27,8 +27,8 @@ pub use error::Error;
 pub use io::Prediction;
 
 use crate::model::{ALIGNMENT, Model};
+use crate::ops::Call;
 pub use crate::ops::Element;
-use crate::ops::{Call, Unnamed};
 
 /// Watches a session step by step: for profiling and calibration. Every method does nothing by default.
 pub trait Observer {
@@ -93,12 +93,12 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
-        let steps = self.model.file().steps.read_as::<Unnamed<'_>>();
-        for (index, step) in steps.iter().take(count).enumerate() {
+        for (index, record) in self.model.records().iter().take(count).enumerate() {
             observer.before_step(index);
-            let operator = self.model.operator(step.kind).ok_or(Error::NotVerified)?;
-            let mut call = Call { view: &self.model.view(step.step()), arena: self.arena };
-            (operator.run)(&mut call).map_err(|error| Error::Step { step: index, error })?;
+            let operator = self.model.operator(record.kind).ok_or(Error::NotVerified)?;
+            let view = self.model.view(record).ok_or(Error::NotVerified)?;
+            (operator.run)(&mut Call { view: &view, arena: self.arena })
+                .map_err(|error| Error::Step { step: index, error })?;
             observer.after_step(index, self.arena);
         }
         Ok(())

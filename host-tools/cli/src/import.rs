@@ -167,7 +167,7 @@ fn record(shape: &[usize]) -> Result<Tensor> {
     for (extent, source) in extents.iter_mut().zip(shape) {
         *extent = u32::try_from(*source)?;
     }
-    let rank = shape.len() as u8;
+    let rank = shape.len() as u16;
     Ok(Tensor {
         data_type: DataType::Float32,
         rank,

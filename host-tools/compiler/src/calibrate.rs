@@ -56,11 +56,9 @@ impl Observer for RangeObserver<'_> {
             return;
         }
         for (tensor, range) in self.model.tensors().iter().zip(&mut self.ranges) {
-            let Some(tensor) =
-                tensor.filter(|tensor| tensor.place == Place::Arena && tensor.data_type == DataType::Float32)
-            else {
+            if tensor.place != Place::Arena || tensor.data_type != DataType::Float32 {
                 continue;
-            };
+            }
             let Some(values) =
                 tensor.span().of(arena).and_then(|bytes| bytemuck::try_cast_slice::<u8, f32>(bytes).ok())
             else {

@@ -1,7 +1,7 @@
 //! Multiply-accumulates of a step: products with a weight, over the whole output, padding included.
 
 use nervelet::Model;
-use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step, WindowParameters};
+use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step, WindowParameters, words};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, packed_layer};
 
 /// The multiply-accumulates of one step of a model; 0 for steps without weights.
@@ -51,5 +51,5 @@ fn conv_2d_filter<L>(model: &Model<'_>, step: &Step<'_>, parameters: conv_2d::Pa
 }
 
 fn decode<'m, P: serde::Deserialize<'m>>(step: &Step<'m>) -> Option<P> {
-    postcard::from_bytes(step.parameters).ok()
+    words::decode(step.parameters).ok()
 }

@@ -117,8 +117,8 @@ pub fn floor_of(model: &Model<'_>) -> usize {
     let alive = |step: usize| {
         let tensors = model.tensors().iter().zip(&lives).filter_map(move |(tensor, life)| {
             let (first, last) = (*life)?;
-            let tensor = tensor.filter(|tensor| tensor.place == Place::Arena)?;
-            (first..=last).contains(&step).then(|| (tensor.offset as usize, tensor.span().end()))
+            let alive = tensor.place == Place::Arena && (first..=last).contains(&step);
+            alive.then(|| (tensor.offset as usize, tensor.span().end()))
         });
         // Views of one buffer count once: the length of the union.
         let mut spans: Vec<(usize, usize)> = tensors.collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
-use nervelet::ops::{OpKind, Place, Span, Tensor};
+use nervelet::ops::{OpKind, Place, Span, Tensor, words};
 use serde::Serialize;
 
 /// A step before it is encoded.
@@ -21,8 +21,8 @@ pub struct Step {
     pub scratch_bytes: usize,
     /// The most bytes of working memory that the kernel can make use of.
     pub most_scratch_bytes: usize,
-    /// The operator's parameters, encoded.
-    pub parameters: Vec<u8>,
+    /// The operator's parameters, see [`words`].
+    pub parameters: Vec<u32>,
 }
 
 /// Steps over tensors, with constants; arena offsets are still open.
@@ -77,7 +77,8 @@ impl Program {
         outputs: Vec<u16>,
         parameters: &impl Serialize,
     ) -> Result<()> {
-        let parameters = postcard::to_allocvec(parameters)?;
+        let mut words = Vec::new();
+        words::encode(parameters, &mut |word| words.push(word))?;
         self.steps.push(Step {
             kind,
             name: name.into(),
@@ -85,7 +86,7 @@ impl Program {
             outputs,
             scratch_bytes: 0,
             most_scratch_bytes: 0,
-            parameters,
+            parameters: words,
         });
         Ok(())
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use nervelet::model::schema::{File, Head, MAGIC, Normalization, Port, Prelude, State, VERSION, checksum};
 use nervelet::model::{ALIGNMENT, Records};
-use nervelet::ops::{DataType, Place, Span};
+use nervelet::ops::{DataType, Place, Span, StepRecord};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -76,8 +76,12 @@ pub fn write(
     };
     let classes: Vec<&str> = graph.classes.iter().map(String::as_str).collect();
     let [inputs, outputs, classes] = [records(&ports[0])?, records(&ports[1])?, records(&classes)?];
-    let tensors: Vec<u8> = lowered.program.tensors.iter().flat_map(nervelet::ops::Tensor::to_bytes).collect();
-    let steps = encode_steps(&lowered.program, &plan)?;
+    let names: Vec<&str> = lowered.program.steps.iter().map(|step| &*step.name).collect();
+    let step_names = records(&names)?;
+    let program = encode_program(&lowered.program, &plan)?;
+    let mut constants = std::mem::take(&mut lowered.program.constants);
+    constants.resize(constants.len().next_multiple_of(4), 0);
+    let data = [&constants, bytemuck::cast_slice(&program)].concat();
     let states = encode_states(graph, &lowered)?;
     // A file that needs no packing runs everywhere, whatever it was made for.
     let core = if lowered.program.packed { target.core() } else { 0 };
@@ -90,13 +94,15 @@ pub fn write(
         inputs: Records::new(&inputs),
         outputs: Records::new(&outputs),
         classes: Records::new(&classes),
-        tensors: &tensors,
-        steps: Records::new(&steps),
+        step_names: Records::new(&step_names),
         states: Records::new(&states),
         head,
         extensions: &[],
+        constants: u32::try_from(constants.len())?,
+        steps: u32::try_from(lowered.program.steps.len())?,
+        tensors: u32::try_from(lowered.program.tensors.len())?,
         padding: &[],
-        constants: &lowered.program.constants,
+        data: &data,
     };
     Ok((encode(file)?, plan))
 }
@@ -168,11 +174,11 @@ fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan>
     Ok(plan)
 }
 
-fn encode_steps(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
+/// The words of [`nervelet::model::schema::Program`].
+fn encode_program(program: &Program, plan: &Plan) -> Result<Vec<u32>> {
     let mut scratch = plan.offsets.iter();
-    let mut bytes = Vec::new();
+    let (mut steps, mut words) = (Vec::new(), Vec::new());
     for step in &program.steps {
-        let little_endian = |indices: &[u16]| indices.iter().flat_map(|index| index.to_le_bytes()).collect::<Vec<u8>>();
         let scratch = match step.scratch_bytes {
             0 => Span::default(),
             length => Span {
@@ -180,16 +186,24 @@ fn encode_steps(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
                 length: u32::try_from(length)?,
             },
         };
-        bytes.extend(postcard::to_allocvec(&nervelet::ops::Step {
+        let first = u32::try_from(words.len())?;
+        let operands: Vec<u16> = step.inputs.iter().chain(&step.outputs).copied().collect();
+        words.extend(operands.chunks(2).map(|pair| {
+            let [low, high] = [0, 1].map(|at| u32::from(pair.get(at).copied().unwrap_or(0)));
+            low | high << 16
+        }));
+        words.extend(&step.parameters);
+        steps.push(StepRecord {
             kind: step.kind as u16,
-            name: &step.name,
-            inputs: &little_endian(&step.inputs),
-            outputs: &little_endian(&step.outputs),
+            inputs: u16::try_from(step.inputs.len())?,
+            outputs: u16::try_from(step.outputs.len())?,
+            parameters: u16::try_from(step.parameters.len())?,
+            first,
             scratch,
-            parameters: &step.parameters,
-        })?);
+        });
     }
-    Ok(bytes)
+    let tables: [&[u32]; 2] = [bytemuck::cast_slice(&steps), bytemuck::cast_slice(&program.tensors)];
+    Ok([tables[0], tables[1], &words].concat())
 }
 
 /// The parts of the arena that live on, with the byte that a reset fills them with.
@@ -226,11 +240,11 @@ pub fn encode(mut file: File<'_>) -> Result<Vec<u8>> {
         file.padding = &ZEROS[..padding];
         let body = postcard::to_allocvec(&file)?;
         let prelude = postcard::to_allocvec(&Prelude { magic: MAGIC, version: VERSION, checksum: checksum(&body) })?;
-        let start = prelude.len() + body.len() - file.constants.len();
+        let start = prelude.len() + body.len() - file.data.len();
         if start.is_multiple_of(ALIGNMENT) {
             return Ok([prelude, body].concat());
         }
     }
-    // One of the 16 paddings aligns the constants, since each adds one byte.
-    anyhow::bail!("the constants could not be aligned")
+    // One of the 16 paddings aligns the data, since each adds one byte.
+    anyhow::bail!("the data could not be aligned")
 }

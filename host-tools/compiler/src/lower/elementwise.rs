@@ -145,17 +145,19 @@ impl Lowering<'_> {
             amounts.len(),
             input.shape
         );
-        let value = match (value, input.data_type) {
+        let element = match (value, input.data_type) {
             (Some(value), _) => value.to_bytes(),
             (None, DataType::Int8) => vec![scale(input)?.zero_point as u8],
             (None, other) => vec![0; other.bytes()],
         };
+        ensure!(element.len() == input.data_type.bytes(), "the padding of {} is no single element", input.name);
+        let value = std::array::from_fn(|byte| element.get(byte).copied().unwrap_or(0));
         let (mut before, mut after) = ([0; 4], [0; 4]);
         for (axis, amount) in amounts.iter().enumerate() {
             let slot = 4 - amounts.len() + axis;
             (before[slot], after[slot]) = (u32::try_from(amount.0)?, u32::try_from(amount.1)?);
         }
-        self.step(node, OpKind::Pad, 1, &pad::Parameters { before, after, value: &value })
+        self.step(node, OpKind::Pad, 1, &pad::Parameters { before, after, value })
     }
 
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {

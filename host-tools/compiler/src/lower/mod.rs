@@ -218,7 +218,7 @@ fn record(tensor: &Tensor) -> Result<TensorRecord> {
     };
     Ok(TensorRecord {
         data_type: tensor.data_type,
-        rank: tensor.shape.len() as u8,
+        rank: tensor.shape.len() as u16,
         extents,
         place: Place::Arena,
         offset: 0,
