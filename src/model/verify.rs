@@ -51,12 +51,11 @@ fn is_in_place(model: &Model<'_>, tensor: &Tensor) -> bool {
         Place::Arena => model.arena_bytes(),
         Place::Constant => model.constants().len(),
     };
-    let span = tensor.span();
     usize::from(tensor.rank) <= MAX_RANK
-        && tensor.elements() > 0
+        && tensor.length > 0
+        && tensor.bytes() == Some(tensor.length)
         && (tensor.offset as usize).is_multiple_of(tensor.data_type.bytes())
-        && span.length < u32::MAX
-        && span.end() <= room
+        && tensor.span().end() <= room
 }
 
 /// An input or output lies in the arena, and its normalisation has one entry a channel.

@@ -219,10 +219,7 @@ impl<'m> Call<'_, 'm> {
         output: &Tensor,
     ) -> Result<LayerMemory<'_>, Error> {
         let range = |span: Span| span.offset as usize..span.end();
-        let codes = |tensor: &Tensor| {
-            let start = tensor.offset as usize;
-            start..start.saturating_add(tensor.elements())
-        };
+        let codes = |tensor: &Tensor| range(tensor.span());
         let scratch = Some(self.view.step.scratch).filter(|span| span.length > 0).map_or(0..0, range);
         let (x, scratch, output): (&[u8], _, _) = match input.place {
             Place::Arena => {

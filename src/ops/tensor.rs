@@ -91,6 +91,8 @@ pub struct Tensor {
     pub rank: u16,
     /// The first byte within the place.
     pub offset: u32,
+    /// The number of bytes: that of the elements, which verification checks.
+    pub length: u32,
     /// The real value of one step of the code; 0 where the tensor is not quantized.
     pub scale: f32,
     /// The code of the real 0.
@@ -108,15 +110,20 @@ impl Tensor {
         self.extents.get(..usize::from(self.rank)).unwrap_or(&self.extents)
     }
 
-    /// The number of elements; saturates.
+    /// The number of elements.
     pub fn elements(&self) -> usize {
-        self.shape().iter().fold(1_usize, |product, extent| product.saturating_mul(*extent as usize))
+        self.length as usize / self.data_type.bytes()
     }
 
-    /// The bytes of the tensor.
+    /// The bytes that elements of the shape take, unless they are too many.
+    pub fn bytes(&self) -> Option<u32> {
+        let bytes = self.data_type.bytes() as u32;
+        self.shape().iter().try_fold(bytes, |product, extent| product.checked_mul(*extent))
+    }
+
+    /// Where it lies within its place.
     pub fn span(&self) -> Span {
-        let length = self.elements().saturating_mul(self.data_type.bytes());
-        Span { offset: self.offset, length: u32::try_from(length).unwrap_or(u32::MAX) }
+        Span { offset: self.offset, length: self.length }
     }
 
     /// The last four extents as `[batch, rows, columns, channels]`; missing leading ones are 1.
@@ -174,6 +181,7 @@ mod tests {
             place: Place::Constant,
             rank: 3,
             offset: 48,
+            length: 420_000,
             scale: 0.125,
             zero_point: -7,
             extents: [1, 70_000, 3, 0, 0, 0],
@@ -183,6 +191,7 @@ mod tests {
         assert_eq!(words.len(), 2 * Tensor::WORDS);
         let tensors = Tensors::read(words).unwrap();
         assert_eq!((tensors.len(), tensors.get(1), tensors.get(2)), (2, Some(&tensor), None));
+        assert_eq!((tensor.elements(), tensor.bytes()), (210_000, Some(tensor.length)));
         assert!(Tensors::read(&words[1..]).is_none());
         for (byte, value) in [(0, 5), (1, 2)] {
             let mut records = words.to_vec();

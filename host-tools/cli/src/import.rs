@@ -167,16 +167,18 @@ fn record(shape: &[usize]) -> Result<Tensor> {
     for (extent, source) in extents.iter_mut().zip(shape) {
         *extent = u32::try_from(*source)?;
     }
-    let rank = shape.len() as u16;
-    Ok(Tensor {
+    let record = Tensor {
         data_type: DataType::Float32,
-        rank,
-        extents,
         place: Place::Arena,
+        rank: shape.len() as u16,
         offset: 0,
+        length: 0,
         scale: 0.0,
         zero_point: 0,
-    })
+        extents,
+    };
+    let length = record.bytes().with_context(|| format!("an input of {shape:?} is too large"))?;
+    Ok(Tensor { length, ..record })
 }
 
 fn summarize(path: &Path, compiled: &Compiled) -> Result<()> {

@@ -216,15 +216,18 @@ fn record(tensor: &Tensor) -> Result<TensorRecord> {
         Some(quantization) if quantization.scales.len() == 1 => (quantization.scales[0], quantization.zero_points[0]),
         _ => (0.0, 0),
     };
-    Ok(TensorRecord {
+    let record = TensorRecord {
         data_type: tensor.data_type,
-        rank: tensor.shape.len() as u16,
-        extents,
         place: Place::Arena,
+        rank: tensor.shape.len() as u16,
         offset: 0,
+        length: 0,
         scale,
         zero_point,
-    })
+        extents,
+    };
+    let length = record.bytes().with_context(|| format!("{}: {:?} is too large", tensor.name, tensor.shape))?;
+    Ok(TensorRecord { length, ..record })
 }
 
 /// The scale of a tensor quantized as a whole.
