@@ -38,6 +38,7 @@ pub mod reduce;
 mod regions;
 pub mod resize_bilinear;
 pub mod rows;
+pub mod shift;
 pub mod softmax;
 mod step;
 mod tensor;
@@ -169,6 +170,7 @@ operators![
     resize_bilinear::INT16,
     resize_bilinear::INT8,
     rows::DENSE,
+    shift::OPERATOR,
     softmax::FLOAT32,
     softmax::INT8,
     transpose_conv_2d::FLOAT32,

@@ -220,6 +220,9 @@ fn moves(data_type: DataType, random: &mut Random) -> Graph {
     let x = net.layer(Op::Pad { amounts: vec![(0, 0), (1, 0), (0, 2), (0, 0)] }, &[x], &[1, 6, 6, 2]);
     let y = net.layer(Op::Copy, &[x], &[1, 6, 6, 2]);
     let x = net.layer(Op::Concatenation { axis: 3 }, &[x, y], &[1, 6, 6, 4]);
+    let histories = [(vec![y], [1, 9, 6, 2]), (vec![y, y], [1, 15, 6, 2])];
+    let histories = histories.map(|(newest, shape)| net.layer(Op::Shift { axis: 1, columns: 1 }, &newest, &shape));
+    net.graph.states = histories.into();
     net.finish(&[x])
 }
 

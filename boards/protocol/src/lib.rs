@@ -91,6 +91,11 @@ pub enum Task {
         /// Number of cases.
         cases: u32,
     },
+    /// As [`Task::Run`], with a fresh state for the first case alone: the cases are the parts of a stream.
+    Stream {
+        /// Number of cases.
+        cases: u32,
+    },
     /// Run the one case of [`file::INPUTS`] between profiler markers.
     Bench,
     /// Learn a new user's samples; see [`FineTune`].

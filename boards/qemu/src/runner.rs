@@ -14,7 +14,11 @@ pub fn main(arena: &mut [u8]) -> ! {
 }
 
 fn run(job: &Job, arena: &mut [u8]) -> Result<RunReport, Failure> {
-    let Task::Run { cases } = job.task else { return Err(Failure::WrongFirmware) };
+    let (cases, is_stream) = match job.task {
+        Task::Run { cases } => (cases, false),
+        Task::Stream { cases } => (cases, true),
+        _ => return Err(Failure::WrongFirmware),
+    };
     let model = Model::from_bytes(job::model_bytes(job)?)?;
     job::describe(&model);
     let mut session = Session::new(&model, arena)?;
@@ -22,7 +26,9 @@ fn run(job: &Job, arena: &mut [u8]) -> Result<RunReport, Failure> {
     let mut outputs = HostFile::create(file::OUTPUTS)?;
     let mut deepest = 0;
     for case in 0..cases {
-        session.reset();
+        if !is_stream {
+            session.reset();
+        }
         read_inputs(&mut session, &mut inputs)?;
         // Every case takes the same stack, so painting it once is enough.
         if case == 0 {

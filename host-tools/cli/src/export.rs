@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let run = Run::open(&arguments.run)?;
     let dataset = run.dataset(arguments.data.as_deref())?;
     let graph = run.graph()?;
-    let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target };
+    let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target, stream: None };
     let compiled = if arguments.float {
         compile(&graph, &options)?
     } else {

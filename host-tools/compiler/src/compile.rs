@@ -10,6 +10,7 @@ use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
 use crate::lower::lower;
 use crate::pack::{self, Target};
 use crate::quantize::{Precision, quantize_with};
+use crate::stream::{StreamOptions, Streaming, stream};
 use crate::write::{FloatHead, Sharing, write};
 
 /// What a compilation may vary.
@@ -19,11 +20,13 @@ pub struct CompileOptions {
     pub trainable_head: bool,
     /// The cores that weights are packed for.
     pub target: Target,
+    /// Makes a model of a stream of the model of a window.
+    pub stream: Option<StreamOptions>,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self { trainable_head: true, target: Target::Any }
+        Self { trainable_head: true, target: Target::Any, stream: None }
     }
 }
 
@@ -36,13 +39,15 @@ pub struct Compiled {
     pub arena_bytes: usize,
     /// The most bytes alive at one step: no plan of the same steps is smaller.
     pub arena_floor_bytes: usize,
+    /// What the streamed model is.
+    pub streaming: Option<Streaming>,
 }
 
 /// Compiles a graph as it is: float, or quantized before.
 pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled> {
     let mut graph = graph.clone();
     fold(&mut graph)?;
-    finish(&graph, options, None)
+    finish(graph, options, None)
 }
 
 /// Quantizes a float graph over calibration samples, one slice of raw readings for each input, and compiles it.
@@ -64,24 +69,35 @@ pub fn compile_quantized_with<'s>(
     let mut graph = graph.clone();
     fold(&mut graph)?;
     let ranges = calibrate(&graph, samples).context("calibrating")?;
-    let mut head = head_of(&graph);
     let quantized = quantize_with(&graph, &ranges, precision)?;
-    // What the layer reads may have been brought to 8 bits first.
-    let layer = quantized.nodes.iter().find(|node| head.as_ref().is_some_and(|head| head.node == node.name));
-    if let (Some(head), Some(layer)) = (&mut head, layer) {
-        head.features = layer.inputs[0];
-    }
-    finish(&quantized, options, head)
+    let mut head = head_of(&graph);
+    follow(&quantized, &mut head);
+    finish(quantized, options, head)
 }
 
-fn finish(graph: &Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
-    let head = head.or_else(|| head_of(graph)).filter(|_| options.trainable_head);
+fn finish(mut graph: Graph, options: &CompileOptions, head: Option<FloatHead>) -> Result<Compiled> {
+    let mut head = head.or_else(|| head_of(&graph)).filter(|_| options.trainable_head);
+    let mut streaming = None;
+    if let Some(options) = &options.stream {
+        let (streamed, report) = stream(&graph, options).context("streaming")?;
+        (graph, streaming) = (streamed, Some(report));
+        follow(&graph, &mut head);
+    }
+    let graph = &graph;
     let mut lowered = lower(graph, options.target)?;
     pack::grow(graph, &mut lowered)?;
     let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime, options.target)?;
     let bytes = AlignedBytes::from(&bytes[..]);
     Model::from_bytes(&bytes).context("the library refuses the file just written")?;
-    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes })
+    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes, streaming })
+}
+
+/// What the layer reads may have been brought to 8 bits or taken out of a history first.
+fn follow(graph: &Graph, head: &mut Option<FloatHead>) {
+    let layer = graph.nodes.iter().find(|node| head.as_ref().is_some_and(|head| head.node == node.name));
+    if let (Some(head), Some(layer)) = (head, layer) {
+        head.features = layer.inputs[0];
+    }
 }
 
 /// The dense layer of a classifier in front of the first output, straight or through a softmax, of one row, with its

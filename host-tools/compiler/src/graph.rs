@@ -511,6 +511,14 @@ pub enum Op {
     Reshape,
     /// Inputs: x. The same elements in a tensor of their own, such as a state.
     Copy,
+    /// Inputs: columns for the start of the output, or none; columns for its end. The output is one of the graph's states: those
+    /// of its columns that are not written move up first. Made by [`stream`](mod@crate::stream).
+    Shift {
+        /// The axis of time.
+        axis: usize,
+        /// How far columns move, at most as many as are written to the end.
+        columns: usize,
+    },
     /// Inputs: x. Along the last axis.
     Softmax {
         /// Factor on the logits.
@@ -575,6 +583,7 @@ impl Op {
             Op::Pad { .. } | Op::PadWith { .. } => "pad",
             Op::Reshape => "reshape",
             Op::Copy => "copy",
+            Op::Shift { .. } => "shift",
             Op::Softmax { .. } => "softmax",
             Op::Logistic => "logistic",
             Op::Tanh => "tanh",
@@ -648,29 +657,32 @@ impl Graph {
     /// is reset: a model of one step of time then takes a stream step by step. Returns the number of layers.
     pub fn keep_states(&mut self) -> usize {
         let mut count = 0;
-        let nodes = std::mem::take(&mut self.nodes);
-        for mut node in nodes {
-            let Op::Recurrent { cell, reverse: false } = node.op else {
-                self.nodes.push(node);
-                continue;
-            };
-            if node.inputs.len() != 5 || node.outputs.len() != 1 + cell.states() {
-                self.nodes.push(node);
-                continue;
+        for node in std::mem::take(&mut self.nodes) {
+            match node.op {
+                Op::Recurrent { cell, reverse: false }
+                    if node.inputs.len() == 5 && node.outputs.len() == 1 + cell.states() =>
+                {
+                    count += 1;
+                    self.keep_state(node);
+                }
+                _ => self.nodes.push(node),
             }
-            let mut copies = Vec::new();
-            for last in &node.outputs[1..] {
-                let name = format!("{}.kept", self.tensor(*last).name);
-                let kept = self.add_tensor(Tensor { name: name.clone(), ..self.tensor(*last).clone() });
-                self.states.push(kept);
-                node.inputs.push(kept);
-                copies.push(Node { name, op: Op::Copy, inputs: vec![*last], outputs: vec![kept] });
-            }
-            self.nodes.push(node);
-            self.nodes.extend(copies);
-            count += 1;
         }
         count
+    }
+
+    /// Adds a recurrent layer that starts from what it left, with the nodes that keep it.
+    pub(crate) fn keep_state(&mut self, mut node: Node) {
+        let mut copies = Vec::new();
+        for last in node.outputs.iter().skip(1) {
+            let name = format!("{}.kept", self.tensor(*last).name);
+            let kept = self.add_tensor(Tensor { name: name.clone(), ..self.tensor(*last).clone() });
+            self.states.push(kept);
+            node.inputs.push(kept);
+            copies.push(Node { name, op: Op::Copy, inputs: vec![*last], outputs: vec![kept] });
+        }
+        self.nodes.push(node);
+        self.nodes.extend(copies);
     }
 
     /// The nodes that read a tensor, by index.

@@ -2,7 +2,7 @@
 //!
 //! The pipeline, each stage a module: a [`graph`] comes from a trainer or an importer, made with [`builder`];
 //! [`fold`](mod@fold) moves batch norm and activations into layers; [`calibrate`](mod@calibrate) runs samples and
-//! [`quantize`](mod@quantize) turns reals into codes; [`lower`](mod@lower) makes steps and [`pack`](mod@pack) lays out their weights for a core, [`plan`](mod@plan) lays out
+//! [`quantize`](mod@quantize) turns reals into codes; [`stream`](mod@stream) makes a model of a stream of one of a window; [`lower`](mod@lower) makes steps and [`pack`](mod@pack) lays out their weights for a core, [`plan`](mod@plan) lays out
 //! the arena, [`write`](mod@write) encodes the file. [`compile()`] and [`compile_quantized`] run all of it.
 
 pub mod aligned;
@@ -18,6 +18,7 @@ pub mod pack;
 pub mod plan;
 pub mod program;
 pub mod quantize;
+pub mod stream;
 mod tables;
 pub mod write;
 
@@ -27,3 +28,4 @@ pub use compile::{CompileOptions, Compiled, compile, compile_quantized, compile_
 pub use graph::Graph;
 pub use pack::Target;
 pub use quantize::Precision;
+pub use stream::{StreamOptions, Streaming, stream};

@@ -26,10 +26,22 @@ impl Board {
     /// # Errors
     /// When the firmware does not compile, QEMU is missing, or the firmware refuses model or inputs: its log says why.
     pub fn run(&self, model: &[u8], cases: &[Vec<Vec<u8>>]) -> Result<Run> {
+        self.run_as(model, cases, |cases| Task::Run { cases })
+    }
+
+    /// Runs the cases as the parts of one stream, which starts from a fresh state.
+    ///
+    /// # Errors
+    /// As [`Board::run`].
+    pub fn run_stream(&self, model: &[u8], parts: &[Vec<Vec<u8>>]) -> Result<Run> {
+        self.run_as(model, parts, |cases| Task::Stream { cases })
+    }
+
+    fn run_as(&self, model: &[u8], cases: &[Vec<Vec<u8>>], task: impl Fn(u32) -> Task) -> Result<Run> {
         let image = self.firmware("runner")?;
         let mut rig = Rig::new(self, &image)?;
         let count = u32::try_from(cases.len()).context("too many cases")?;
-        rig.load(model, &Job { model_bytes: length(model)?, task: Task::Run { cases: count } })?;
+        rig.load(model, &Job { model_bytes: length(model)?, task: task(count) })?;
         rig.write(file::INPUTS, &tensors(cases.iter().flatten())?)?;
         let finished = rig.boot()?;
         let report: RunReport = rig.report()?;

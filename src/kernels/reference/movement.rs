@@ -1,4 +1,4 @@
-//! Moves elements: by an affine map of the output's index, or along an axis by a table.
+//! Moves elements: by an affine map of the output's index, along an axis by a table, or along time through a history.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,41 @@ pub fn gather<T: Copy>(count: usize, length: usize, rows: &[u32], input: &[T], o
     Ok(())
 }
 
+/// Which bytes of a history move, in each of its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Shift {
+    /// Bytes of a block: all columns.
+    pub block: usize,
+    /// Bytes that are written anew at the start of a block.
+    pub front: usize,
+    /// Bytes that are written anew at the end of a block.
+    pub back: usize,
+    /// How far those between the two move towards the start, at most `back`.
+    pub by: usize,
+}
+
+/// Moves the columns of each block of a history and writes new ones at its ends.
+pub fn shift(shift: &Shift, front: &[u8], back: &[u8], history: &mut [u8]) -> Result {
+    let Shift { block, front: front_bytes, back: back_bytes, by } = *shift;
+    let mut fronts = front.chunks_exact(front_bytes.max(1));
+    let mut backs = back.chunks_exact(back_bytes.max(1));
+    for block in history.chunks_exact_mut(block.max(1)) {
+        let kept = block.len().checked_sub(back_bytes).ok_or(OutOfBounds)?;
+        let (from, to) = (front_bytes.wrapping_add(by), kept.wrapping_add(by));
+        if from < to && to <= block.len() {
+            block.copy_within(from..to, front_bytes);
+        }
+        let (before, end) = block.split_at_mut_checked(kept).ok_or(OutOfBounds)?;
+        end.copy_from_slice(backs.next().filter(|back| back.len() == end.len()).ok_or(OutOfBounds)?);
+        if front_bytes > 0 {
+            let start = before.get_mut(..front_bytes).ok_or(OutOfBounds)?;
+            start.copy_from_slice(fronts.next().filter(|front| front.len() == start.len()).ok_or(OutOfBounds)?);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +132,22 @@ mod tests {
         assert_eq!(apply([2, 3], [-3, -1], 5).unwrap(), [5, 4, 3, 2, 1, 0]);
         assert_eq!(apply([2, 2], [0, 1], 4).unwrap(), [4, 5, 4, 5]);
         assert_eq!(apply([2, 2], [3, 2], 2), Err(OutOfBounds));
+    }
+
+    #[test]
+    fn histories_take_in_what_is_new() {
+        let bytes = |front, back, by| Shift { block: 5, front, back, by };
+        let mut history = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+        shift(&bytes(0, 2, 2), &[], &[11, 12, 13, 14], &mut history).unwrap();
+        assert_eq!(history, [3, 4, 5, 11, 12, 8, 9, 10, 13, 14]);
+        // The columns at the ends depend on where the window lies; the two between them move by one.
+        let mut history = [0, 1, 2, 3, 9];
+        shift(&bytes(1, 2, 1), &[7], &[4, 5], &mut history).unwrap();
+        assert_eq!(history, [7, 2, 3, 4, 5]);
+        shift(&bytes(0, 5, 3), &[], &[1, 2, 3, 4, 5], &mut history).unwrap();
+        assert_eq!(history, [1, 2, 3, 4, 5]);
+        assert_eq!(shift(&bytes(0, 6, 1), &[], &[0; 6], &mut history), Err(OutOfBounds));
+        assert_eq!(shift(&bytes(0, 2, 1), &[], &[0; 1], &mut history), Err(OutOfBounds));
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl Lowering<'_> {
             Op::PadWith { amounts, value } => self.pad(node, amounts, Some(value)),
             Op::Reshape => self.alias(node),
             Op::Copy => self.step(node, OpKind::Copy, 1, &()),
+            Op::Shift { axis, columns } => self.shift(node, *axis, *columns),
             Op::Softmax { beta } => self.softmax(node, *beta),
             Op::Logistic => self.logistic(node),
             Op::Tanh => self.tanh(node),

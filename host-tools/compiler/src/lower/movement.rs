@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
 use nervelet::ops::{DataType, IndexMap, Matrices, OpKind};
-use nervelet::ops::{batch_matmul, gather, resize_bilinear};
+use nervelet::ops::{batch_matmul, gather, resize_bilinear, shift};
 
 use super::layers::rounded_product;
 use super::{Lowering, scale};
@@ -31,6 +31,12 @@ impl Lowering<'_> {
         let rows = rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<u8>>();
         let rows = self.program.constant(&rows)?;
         self.step(node, OpKind::Gather, 1, &gather::Parameters { count, inner, rows })
+    }
+
+    pub(super) fn shift(&mut self, node: &Node, axis: usize, columns: usize) -> Result<()> {
+        self.expect_moved(node)?;
+        let parameters = shift::Parameters { axis: u8::try_from(axis)?, columns: u32::try_from(columns)? };
+        self.step(node, OpKind::Shift, node.inputs.len(), &parameters)
     }
 
     pub(super) fn resize_bilinear(&mut self, node: &Node, align_corners: bool, half_pixel_centers: bool) -> Result<()> {
