@@ -6,11 +6,14 @@ mod support;
 #[path = "support/temporal.rs"]
 mod temporal;
 
-use nervelet_compiler::{CompileOptions, Compiled, Graph, StreamOptions, Target, compile};
+use anyhow::Result;
+use nervelet_compiler::graph::Cell;
+use nervelet_compiler::{CompileOptions, Compiled, Graph, StreamOptions, Target, compile, compile_quantized};
 use nervelet_importer::import_tflite;
 use nervelet_qemu::{Board, qemu_version};
 
 use history::{History, outputs_of, runs};
+use temporal::Temporal;
 
 /// The streaming wakeword of MLPerf Tiny: 30 frames of 40 features, no padding.
 fn wakeword() -> Option<Graph> {
@@ -22,26 +25,46 @@ fn wakeword() -> Option<Graph> {
     Some(import_tflite(&bytes).expect("the wakeword model is taken"))
 }
 
-fn options(target: Target, frames: Option<usize>) -> CompileOptions {
-    CompileOptions { target, stream: Some(StreamOptions { axis: None, frames }), ..CompileOptions::default() }
+/// A model, compiled as a window or as a stream.
+trait Source: Fn(Option<StreamOptions>) -> Result<Compiled> {}
+impl<F: Fn(Option<StreamOptions>) -> Result<Compiled>> Source for F {}
+
+/// A graph as it is.
+fn as_is(graph: &Graph, target: Target) -> impl Source {
+    move |stream| compile(graph, &CompileOptions { target, stream, ..CompileOptions::default() })
 }
 
-/// Compares the stream of a window model with the model itself on random histories, run by run. Returns both.
-fn assert_streams(graph: &Graph, options: &CompileOptions, seed: u64) -> [Compiled; 2] {
-    let window = compile(graph, &CompileOptions { stream: None, ..options.clone() }).unwrap();
-    let stream = compile(graph, options).unwrap();
+/// A graph quantized over random samples.
+fn quantized(graph: &Graph, target: Target) -> impl Source {
+    move |stream| {
+        let (mut random, _) = Temporal::new("samples", 99, 1, 1);
+        let elements = graph.tensor(graph.inputs[0]).elements();
+        let samples: Vec<Vec<f32>> = (0..8).map(|_| random.values(elements, 1.0)).collect();
+        let options = CompileOptions { target, stream, ..CompileOptions::default() };
+        compile_quantized(graph, &options, samples.iter().map(|sample| vec![&sample[..]]))
+    }
+}
+
+fn frames(frames: Option<usize>) -> StreamOptions {
+    StreamOptions { axis: None, frames }
+}
+
+/// Compares a stream with its window model on a random history, run by run. Returns both.
+fn assert_equals_window(source: impl Source, options: StreamOptions, seed: u64) -> [Compiled; 2] {
+    let [window, stream] = [None, Some(options)].map(|stream| source(stream).unwrap());
     let report = stream.streaming.clone().unwrap();
     assert!(report.equals_window, "{report:?}");
     let history = History::random(seed, &window, &stream, 3 * report.window);
     let found = runs(&stream, &history.parts(report.frames));
-    let mut compared = 0;
+    let mut expected = Vec::new();
     for (run, found) in found.iter().enumerate() {
         let end = (run + 1) * report.frames;
         let Some(start) = end.checked_sub(report.window) else { continue };
-        assert!(*found == outputs_of(&window, &history.window(start, end)), "{} differs in run {run}", graph.name);
-        compared += 1;
+        expected.push(outputs_of(&window, &history.window(start, end)));
+        assert!(Some(found) == expected.last(), "{report:?}: run {run} differs");
     }
-    assert!(compared > report.window / report.frames, "{compared} runs compared");
+    assert!(expected.len() > report.window / report.frames, "{} runs compared", expected.len());
+    assert!(expected.windows(2).any(|pair| pair[0] != pair[1]), "the outputs never change");
     [window, stream]
 }
 
@@ -49,11 +72,52 @@ fn assert_streams(graph: &Graph, options: &CompileOptions, seed: u64) -> [Compil
 fn the_wakeword_streams() {
     let Some(graph) = wakeword() else { return };
     for target in [Target::Any, Target::Dsp] {
-        for frames in [1, 2, 3, 14, 29] {
-            let [window, stream] = assert_streams(&graph, &options(target, Some(frames)), frames as u64);
+        for count in [1, 2, 3, 14, 29] {
+            let [window, stream] = assert_equals_window(as_is(&graph, target), frames(Some(count)), count as u64);
             let report = stream.streaming.as_ref().unwrap();
-            println!("{target:?}, {frames} frames: arena {} of {}, {report:?}", stream.arena_bytes, window.arena_bytes);
+            println!("{target:?}, {count} frames: arena {} of {}, {report:?}", stream.arena_bytes, window.arena_bytes);
             assert!(report.whole.is_empty() && !report.equals_sequence && report.window == 30);
+        }
+    }
+}
+
+#[test]
+fn networks_without_padding_stream() {
+    for seed in 0..3 {
+        let graph = temporal::valid(seed);
+        for count in [None, Some(8), Some(20)] {
+            let [_, stream] = assert_equals_window(quantized(&graph, Target::Dsp), frames(count), seed);
+            let report = stream.streaming.as_ref().unwrap();
+            assert_eq!(report.frames, count.unwrap_or(4));
+            assert_eq!(report.whole.iter().map(|layer| &layer.name[..]).collect::<Vec<_>>(), ["mean 8"], "{report:?}");
+        }
+        assert_equals_window(as_is(&graph, Target::Any), frames(None), seed);
+    }
+}
+
+/// Compares a stream with the model of the whole sequence, whose first output has a row for each step.
+fn assert_equals_sequence(source: impl Source, options: StreamOptions, seed: u64) -> [Compiled; 2] {
+    let [whole, stream] = [None, Some(options)].map(|stream| source(stream).unwrap());
+    let report = stream.streaming.clone().unwrap();
+    assert!(report.equals_sequence && report.whole.is_empty(), "{report:?}");
+    let history = History::random(seed, &whole, &stream, report.window);
+    let found = runs(&stream, &history.parts(report.frames));
+    let expected = outputs_of(&whole, &history.window(0, report.window));
+    let all: Vec<u8> = found.iter().flat_map(|outputs| outputs[0].iter().copied()).collect();
+    assert!(all == expected[0], "{report:?}: the sequence differs");
+    assert!(found.last().unwrap()[1..] == expected[1..], "{report:?}: the last step differs");
+    [whole, stream]
+}
+
+#[test]
+fn causal_networks_with_recurrent_layers_stream() {
+    for (seed, cell) in [(1, Cell::Gru { reset_after: true }), (2, Cell::Lstm)] {
+        let graph = temporal::causal(seed, 48, cell);
+        for count in [None, Some(6)] {
+            let [_, stream] = assert_equals_sequence(quantized(&graph, Target::Dsp), frames(count), seed);
+            let report = stream.streaming.unwrap();
+            assert!(!report.equals_window && report.frames == count.unwrap_or(2), "{report:?}");
+            assert_equals_sequence(as_is(&graph, Target::Any), frames(count), seed);
         }
     }
 }
@@ -88,7 +152,7 @@ fn on_board(board: &Board, [window, stream]: &[Compiled; 2], seed: u64, count: u
 #[test]
 fn a_frame_of_the_wakeword_costs_an_eighth_of_its_window() {
     let (Some(graph), Some(board)) = (wakeword(), cortex_m4()) else { return };
-    let pair = assert_streams(&graph, &options(Target::Dsp, None), 7);
+    let pair = assert_equals_window(as_is(&graph, Target::Dsp), frames(None), 7);
     let [whole, step] = on_board(&board, &pair, 8, 75);
     println!("wakeword: a window {whole} instructions, a frame {step}: 1/{:.1}", whole as f64 / step as f64);
     assert!(8 * step <= whole, "a frame costs {step} instructions, a window {whole}");
