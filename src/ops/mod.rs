@@ -57,7 +57,7 @@ pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
 pub use wide_layer::WideLayer;
 pub use window::WindowParameters;
 
-pub use crate::kernels::reference::{Broadcast, IndexMap, Matrices};
+pub use crate::kernels::reference::{Broadcast, IndexMap, Matrices, Shift};
 
 /// One operator that a firmware links.
 #[derive(Debug)]

@@ -77,35 +77,35 @@ pub fn gather<T: Copy>(count: usize, length: usize, rows: &[u32], input: &[T], o
 }
 
 /// Which bytes of a history move, in each of its blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shift {
     /// Bytes of a block: all columns.
-    pub block: usize,
+    pub block: u32,
     /// Bytes that are written anew at the start of a block.
-    pub front: usize,
+    pub front: u32,
     /// Bytes that are written anew at the end of a block.
-    pub back: usize,
+    pub back: u32,
     /// How far those between the two move towards the start, at most `back`.
-    pub by: usize,
+    pub by: u32,
 }
 
 /// Moves the columns of each block of a history and writes new ones at its ends.
 pub fn shift(shift: &Shift, front: &[u8], back: &[u8], history: &mut [u8]) -> Result {
-    let Shift { block, front: front_bytes, back: back_bytes, by } = *shift;
-    let mut fronts = front.chunks_exact(front_bytes.max(1));
-    let mut backs = back.chunks_exact(back_bytes.max(1));
+    let [block, fronts, backs, by] = [shift.block, shift.front, shift.back, shift.by].map(|bytes| bytes as usize);
+    let mut front = front.chunks_exact(fronts.max(1));
+    let mut back = back.chunks_exact(backs.max(1));
     for block in history.chunks_exact_mut(block.max(1)) {
-        let kept = block.len().checked_sub(back_bytes).ok_or(OutOfBounds)?;
-        let (from, to) = (front_bytes.wrapping_add(by), kept.wrapping_add(by));
+        let kept = block.len().checked_sub(backs).ok_or(OutOfBounds)?;
+        let (from, to) = (fronts.wrapping_add(by), kept.wrapping_add(by));
         if from < to && to <= block.len() {
-            block.copy_within(from..to, front_bytes);
+            block.copy_within(from..to, fronts);
         }
         let (before, end) = block.split_at_mut_checked(kept).ok_or(OutOfBounds)?;
-        end.copy_from_slice(backs.next().filter(|back| back.len() == end.len()).ok_or(OutOfBounds)?);
-        if front_bytes > 0 {
-            let start = before.get_mut(..front_bytes).ok_or(OutOfBounds)?;
-            start.copy_from_slice(fronts.next().filter(|front| front.len() == start.len()).ok_or(OutOfBounds)?);
+        end.copy_from_slice(back.next().filter(|back| back.len() == end.len()).ok_or(OutOfBounds)?);
+        if fronts > 0 {
+            let start = before.get_mut(..fronts).ok_or(OutOfBounds)?;
+            start.copy_from_slice(front.next().filter(|front| front.len() == start.len()).ok_or(OutOfBounds)?);
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
-use nervelet::ops::{DataType, IndexMap, Matrices, OpKind};
-use nervelet::ops::{batch_matmul, gather, resize_bilinear, shift};
+use nervelet::ops::{DataType, IndexMap, Matrices, OpKind, Shift};
+use nervelet::ops::{batch_matmul, gather, resize_bilinear};
 
 use super::layers::rounded_product;
 use super::{Lowering, scale};
@@ -35,7 +35,15 @@ impl Lowering<'_> {
 
     pub(super) fn shift(&mut self, node: &Node, axis: usize, columns: usize) -> Result<()> {
         self.expect_moved(node)?;
-        let parameters = shift::Parameters { axis: u8::try_from(axis)?, columns: u32::try_from(columns)? };
+        let output = self.output(node)?;
+        let column = output.shape.iter().skip(axis + 1).product::<usize>() * output.data_type.bytes();
+        let bytes = |columns: usize| u32::try_from(columns * column).context("a history is too large");
+        let of = |position: usize| bytes(self.input(node, position)?.shape[axis]);
+        let (front, back) = match node.inputs.len() {
+            1 => (0, of(0)?),
+            _ => (of(0)?, of(1)?),
+        };
+        let parameters = Shift { block: bytes(output.shape[axis])?, front, back, by: bytes(columns)? };
         self.step(node, OpKind::Shift, node.inputs.len(), &parameters)
     }
 
