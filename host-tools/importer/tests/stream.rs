@@ -7,9 +7,11 @@ mod support;
 mod temporal;
 
 use anyhow::Result;
-use nervelet::Model;
+use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Cell, Op};
-use nervelet_compiler::{CompileOptions, Compiled, Graph, StreamOptions, Target, compile, compile_quantized};
+use nervelet_compiler::{
+    AlignedBytes, CompileOptions, Compiled, Graph, StreamOptions, Target, compile, compile_quantized, index_map,
+};
 use nervelet_importer::import_tflite;
 use nervelet_qemu::{Board, qemu_version};
 
@@ -131,6 +133,114 @@ fn causal_networks_with_recurrent_layers_stream() {
             assert_equals_sequence(as_is(&graph, Target::Any), frames(count), seed);
         }
     }
+}
+
+#[test]
+fn time_may_lie_behind_the_channels() {
+    // As PyTorch has it: channels first, then transposed for the layers.
+    let (mut net, x) = Temporal::new("channels first", 4, 1, 1);
+    net.graph.tensor_mut(x).shape = vec![1, 6, 40];
+    let map = index_map::transpose(&[1, 6, 40], &[0, 2, 1]).unwrap();
+    let x = net.node(Op::Rearrange(map), vec![x], &[&[1, 1, 40, 6]])[0];
+    let x = net.conv(x, 8, Temporal::window(5, 2, 1, [0, 0]));
+    let x = net.mean(x);
+    let x = net.dense(x, 3);
+    let graph = net.finish(&[x]);
+    let options = StreamOptions { axis: Some(2), frames: None };
+    let [_, stream] = assert_equals_window(quantized(&graph, Target::Any), options, 5);
+    assert_eq!(history::input(&stream).shape(), [1, 6, 2]);
+}
+
+#[test]
+fn streams_share_a_session_and_start_anew() {
+    let Some(wakeword) = wakeword_with_features() else { return };
+    let recurrent = temporal::causal(3, 24, Cell::Lstm);
+    for source in [&as_is(&wakeword, Target::Any) as &dyn Source, &quantized(&recurrent, Target::Any)] {
+        let [window, stream] = [None, Some(frames(None))].map(|stream| source(stream).unwrap());
+        let report = stream.streaming.as_ref().unwrap();
+        let parts = [1, 2].map(|seed| History::random(seed, &window, &stream, 60).parts(report.frames));
+        let expected = parts.each_ref().map(|parts| runs(&stream, parts));
+        assert!(expected[0] != expected[1], "two histories give the same");
+        let model = Model::from_bytes(&stream.bytes).unwrap();
+        let mut arena = AlignedBytes::from(&vec![0x5A; stream.arena_bytes][..]);
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        assert_eq!(session.state_bytes(), report.state_bytes);
+        let mut states = [(); 2].map(|()| vec![0; report.state_bytes]);
+        for state in &mut states {
+            session.save_state(state).unwrap();
+        }
+        for number in 0..parts[0].len() {
+            for stream in 0..2 {
+                session.restore_state(&states[stream]).unwrap();
+                assert_eq!(history::run(&mut session, &parts[stream][number]), expected[stream][number]);
+                session.save_state(&mut states[stream]).unwrap();
+            }
+        }
+        session.reset();
+        let again: Vec<_> = parts[0].iter().map(|part| history::run(&mut session, part)).collect();
+        assert!(again == expected[0], "a reset left something behind");
+    }
+}
+
+/// Why a graph can't be streamed.
+fn refusal(graph: &Graph, options: StreamOptions) -> String {
+    let error = as_is(graph, Target::Any)(Some(options)).unwrap_err();
+    format!("{error:#}")
+}
+
+#[test]
+fn what_cannot_stream_says_which_layer_and_why() {
+    let window = |padding| Temporal::window(3, 1, 1, padding);
+    let (mut net, x) = Temporal::new("same", 1, 20, 4);
+    let x = net.conv(x, 4, window([1, 1]));
+    let x = net.mean(x);
+    let error = refusal(&net.finish(&[x]), frames(None));
+    assert!(error.contains("from `conv_2d 0` on: its padding reaches 1 columns behind the window"), "{error}");
+
+    let (mut net, x) = Temporal::new("causal, then all of time", 1, 20, 4);
+    let x = net.conv(x, 4, window([2, 0]));
+    let x = net.mean(x);
+    let error = refusal(&net.finish(&[x]), frames(None));
+    assert!(error.contains("`conv_2d 0` pads 2 columns in front of the window"), "{error}");
+    assert!(error.contains("`mean 1` takes the whole window: it is a mean over time"), "{error}");
+
+    let (mut net, x) = Temporal::new("both directions", 1, 20, 4);
+    let [forwards, backwards] = [false, true].map(|reverse| {
+        let cell = Cell::Gru { reset_after: true };
+        net.recurrent(x, cell, 4, reverse)[0]
+    });
+    let x = net.node(Op::Concatenation { axis: 2 }, vec![forwards, backwards], &[&[1, 20, 8]])[0];
+    let error = refusal(&net.finish(&[x]), frames(None));
+    assert!(error.contains("`gru 0` remembers every frame since the reset"), "{error}");
+    assert!(error.contains("`gru 1` takes the whole window: it runs backwards from the newest frame"), "{error}");
+
+    let (mut net, x) = Temporal::new("one row", 1, 20, 4);
+    let x = net.node(Op::Reshape, vec![x], &[&[1, 80]])[0];
+    let x = net.dense(x, 4);
+    let error = refusal(&net.finish(&[x]), frames(None));
+    assert!(error.contains("no layer can be computed for new frames alone"), "{error}");
+
+    let graph = temporal::valid(1);
+    let error = refusal(&graph, frames(Some(6)));
+    assert!(error.contains("`conv_2d 7` moves 2 columns at a time") && error.contains("give 12"), "{error}");
+    let error = refusal(&graph, frames(Some(64)));
+    assert!(error.contains("64 new frames are not less than the window of 64"), "{error}");
+    let error = refusal(&graph, StreamOptions { axis: Some(7), frames: None });
+    assert!(error.contains("has no axis 7"), "{error}");
+}
+
+#[test]
+fn a_layer_that_remembers_takes_the_window_where_no_sequence_starts() {
+    let (mut net, x) = Temporal::new("valid, then recurrent", 6, 24, 4);
+    let x = net.conv(x, 8, Temporal::window(3, 1, 1, [0, 0]));
+    let x = net.recurrent(x, Cell::Gru { reset_after: true }, 8, false)[1];
+    let x = net.dense(x, 3);
+    let graph = net.finish(&[x]);
+    let [_, stream] = assert_equals_window(quantized(&graph, Target::Any), frames(None), 9);
+    let whole = &stream.streaming.as_ref().unwrap().whole;
+    assert!(
+        whole.iter().any(|layer| layer.name == "gru 1" && layer.reason.contains("`conv_2d 0` looks 2 columns back"))
+    );
 }
 
 /// The board with a Cortex-M4; without QEMU says so and gives nothing.

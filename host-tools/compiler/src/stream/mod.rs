@@ -43,8 +43,8 @@ pub struct Streaming {
     pub equals_sequence: bool,
     /// The layers that take the whole window in each run, and why.
     pub whole: Vec<WholeLayer>,
-    /// Bytes of history in the arena.
-    pub history_bytes: usize,
+    /// Bytes of the arena that live from run to run: histories and recurrent states.
+    pub state_bytes: usize,
 }
 
 /// A layer that takes the whole window in each run.
@@ -86,9 +86,9 @@ pub fn stream(graph: &Graph, options: &StreamOptions) -> Result<(Graph, Streamin
     let (equals_window, equals_sequence) = analysis.equalities(graph)?;
     let streamed = build::build(graph, &analysis)?;
     let bytes = |id: &TensorId| streamed.tensor(*id).elements() * streamed.tensor(*id).data_type.bytes();
-    let history_bytes = streamed.states.iter().map(bytes).sum();
+    let state_bytes = streamed.states.iter().map(bytes).sum();
     let whole = analysis.whole;
-    Ok((streamed, Streaming { frames, window, equals_window, equals_sequence, whole, history_bytes }))
+    Ok((streamed, Streaming { frames, window, equals_window, equals_sequence, whole, state_bytes }))
 }
 
 /// The axis of time with its extent.
