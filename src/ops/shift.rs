@@ -44,8 +44,8 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let first = if has_front { Some(view.input(0)?) } else { None };
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    let back = regions.rest.read(&last)?;
-    let front = match &first {
+    let back = regions.rest.read(last)?;
+    let front = match first {
         Some(first) => regions.rest.read(first)?,
         None => &[],
     };
