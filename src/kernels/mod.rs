@@ -52,10 +52,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window of one tap over an image of one row.
-    pub const fn row(pixels: usize) -> Self {
-        let image = [1, pixels];
-        Self { input: image, output: image, kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] }
+    /// A window of one tap over an image of one pixel.
+    pub const fn pixel() -> Self {
+        let one = [1; 2];
+        Self { input: one, output: one, kernel: one, stride: one, dilation: one, padding: [0; 2] }
     }
 
     /// The extent of the image with the padding that windows reach; saturates.
@@ -166,7 +166,7 @@ pub trait Core {
         reference::fully_connected(depth, input, weights, requantization, output, Self::dot)
     }
 
-    /// Int8 convolution with packed weights; a dense layer is one over an image of single-pixel rows.
+    /// Int8 convolution with packed weights; a dense layer of many rows is one over an image of one row.
     ///
     /// `scratch` has at least [`scratch_words`](packing::Layout::scratch_words); more makes it faster.
     fn conv_2d_packed(
@@ -180,16 +180,10 @@ pub trait Core {
         reference::conv_2d_packed(window, channels, input, layer, output)
     }
 
-    /// Int8 dense layer of `[depth, outputs]` with packed weights, over rows of inputs.
-    fn fully_connected_packed(
-        [depth, outputs]: [usize; 2],
-        input: &[i8],
-        layer: &PackedLayer<'_>,
-        scratch: &mut [u32],
-        output: &mut [i8],
-    ) -> Result {
-        let window = Window::row(input.len() / depth.max(1));
-        Self::conv_2d_packed(&window, [depth, outputs], input, layer, scratch, output)
+    /// One row of an int8 dense layer with packed weights; `scratch` is that of a window of one pixel.
+    fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
+        let channels = [input.len(), output.len()];
+        Self::conv_2d_packed(&Window::pixel(), channels, input, layer, scratch, output)
     }
 
     /// Int8 depthwise convolution with packed weights and as many outputs as inputs; `scratch` as above.

@@ -15,7 +15,7 @@ pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: ve
 /// Depthwise convolution with one filter a channel.
 pub static DEPTHWISE_CONV_2D: Operator =
     Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_window, run: run_window };
-/// Dense layer.
+/// Dense layer, one row at a time; many rows are a convolution over an image of one row.
 pub static FULLY_CONNECTED: Operator =
     Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
 
@@ -125,33 +125,28 @@ fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let DenseParameters { depth, weights } = view.parameters()?;
-    let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, channels) = rows_of(input, output, depth);
-    let [depth, outputs] = channels;
-    let rows = window.input[1];
-    if depth == 0
-        || outputs == 0
-        || input.elements() != rows.saturating_mul(depth)
-        || output.elements() != rows.saturating_mul(outputs)
-    {
+    let (depth, outputs) = (depth as usize, outputs(view)?);
+    let rows = view.input(0)?.elements().checked_div(depth).unwrap_or(0);
+    let fits = |tensor: &Tensor, extent: usize| rows.checked_mul(extent) == Some(tensor.elements());
+    if !fits(view.input(0)?, depth) || !fits(view.output(0)?, outputs) {
         return Err(Error::Shape);
     }
-    weights.verify(view, &window, channels, false)
+    weights.verify(view, &Window::pixel(), [depth, outputs], false)
 }
 
 fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let DenseParameters { depth, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
+    let (depth, outputs) = (depth as usize, outputs(call.view)?);
     let layer = weights.layer(call.view, input, output)?;
     let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
-    let done = Active::fully_connected_packed([depth as usize, outputs], x, &layer, scratch, codes);
-    done.map_err(Error::from)
+    for (x, codes) in x.chunks_exact(depth.max(1)).zip(codes.chunks_exact_mut(outputs.max(1))) {
+        Active::fully_connected_packed(x, &layer, scratch, codes)?;
+    }
+    Ok(())
 }
 
-/// The rows of a dense layer's input as the pixels of an image of one row.
-fn rows_of(input: &Tensor, output: &Tensor, depth: u32) -> (Window, [usize; 2]) {
-    let depth = depth as usize;
-    let outputs = output.shape().last().map_or(0, |extent| *extent as usize);
-    (Window::row(input.elements() / depth.max(1)), [depth, outputs])
+/// The outputs of one row.
+fn outputs(view: &StepView<'_>) -> Result<usize, Error> {
+    view.output(0)?.shape().last().map(|extent| *extent as usize).ok_or(Error::Shape)
 }

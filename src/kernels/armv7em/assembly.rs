@@ -95,6 +95,7 @@ pub struct Dense {
     pub half: usize,
     pub tail: u32,
     pub bounds: [u32; 2],
+    pub odd: usize,
 }
 
 /// What the depthwise kernel is given; see `depthwise.s`.
@@ -243,6 +244,8 @@ unsafe extern "C" {
     pub fn nervelet_matrix_plain(frame: *const Matrix);
     /// Computes all records for one pixel.
     pub fn nervelet_dense(frame: *const Dense);
+    /// Makes the inputs of the dense kernel.
+    pub fn nervelet_spread(codes: *const [i8; 4], words: usize, target: *mut u32);
     /// Computes all records for a run of pixels.
     pub fn nervelet_depthwise(frame: *const Depthwise);
 }

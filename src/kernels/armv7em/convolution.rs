@@ -6,17 +6,15 @@ use super::super::packing::{self, Filter};
 use super::super::scaling::Scaling;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
-    Dense, Finish, Matrix, Widen, nervelet_dense, nervelet_matrix, nervelet_matrix_plain, nervelet_matrix_wide,
-    nervelet_widen, nervelet_widen_plain, offsets,
+    Finish, Matrix, Widen, nervelet_matrix, nervelet_matrix_plain, nervelet_matrix_wide, nervelet_widen,
+    nervelet_widen_plain, offsets,
 };
-use super::dot::TURNED;
+use super::dense::{self, TURNED};
 use super::own;
 
-/// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does, of 8 weights that the dense kernel
-/// does.
+/// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does.
 const MATRIX_UNITS: usize = 8;
 const WIDEN_UNITS: usize = 4;
-const DENSE_UNITS: usize = 16;
 
 /// Int8 convolution with packed weights.
 pub fn conv_2d(
@@ -391,69 +389,14 @@ fn pixels(
         let origin = image.origin(pixel);
         for (row, target) in (0..image.filter.rows).zip(inputs.chunks_exact_mut(padded_row / 2)) {
             match image.row(origin, row) {
-                Some(codes) => super::dot::spread(codes, target),
+                Some(codes) => dense::spread(codes, target)?,
                 None => {
                     image.stage(origin, row, staging)?;
-                    super::dot::spread(staging, target);
+                    dense::spread(staging, target)?;
                 }
             }
         }
-        run_pixel(depth, layer, inputs, codes)?;
+        dense::outputs(inputs, layer, codes)?;
     }
     Ok(())
-}
-
-/// Rows of a dense layer, one at a time: of whole words, and with [`Layout::SharedRowPairs`].
-pub fn rows(
-    [depth, outputs]: [usize; 2],
-    input: &[i8],
-    layer: &PackedLayer<'_>,
-    scratch: &mut [u32],
-    output: &mut [i8],
-) -> Result {
-    let sound = depth > 0 && depth.is_multiple_of(4) && outputs >= 2;
-    let (inputs, _) = scratch.split_at_mut_checked(depth / 2).filter(|_| sound).ok_or(OutOfBounds)?;
-    for (codes, output) in input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs)) {
-        super::dot::spread(codes, inputs);
-        run_pixel(depth, layer, inputs, output)?;
-    }
-    Ok(())
-}
-
-/// All output channels of a pixel whose inputs were spread: `depth` of them, a multiple of four and at least four.
-fn run_pixel(depth: usize, layer: &PackedLayer<'_>, inputs: &[u32], codes: &mut [i8]) -> Result {
-    let outputs = codes.len();
-    let record = (depth / 2).wrapping_add(2 + 2 * Scaling::WORDS);
-    let (whole, overlapping) = layer.words.split_at_checked((outputs / 2).wrapping_mul(record)).ok_or(OutOfBounds)?;
-    let odd = !outputs.is_multiple_of(2);
-    if outputs < 2 || overlapping.len() != if odd { record } else { 0 } {
-        return Err(OutOfBounds);
-    }
-    run_dense(depth, whole, layer, inputs, codes.get_mut(..outputs & !1).ok_or(OutOfBounds)?);
-    if odd {
-        let codes = codes.get_mut(outputs.wrapping_sub(2)..).ok_or(OutOfBounds)?;
-        run_dense(depth, overlapping, layer, inputs, codes);
-    }
-    Ok(())
-}
-
-fn run_dense(depth: usize, words: &[u32], layer: &PackedLayer<'_>, inputs: &[u32], codes: &mut [i8]) {
-    let Finish { tail, bounds } = Finish::of(layer);
-    let units = depth / 8;
-    let (inputs, codes) = (inputs.as_ptr_range(), codes.as_mut_ptr_range());
-    let frame = Dense {
-        stream: words.as_ptr(),
-        output: codes.start,
-        output_end: codes.end,
-        inputs: inputs.start,
-        inputs_end: inputs.end,
-        // Without a single unit of eight all are skipped.
-        entry: if units == 0 { DENSE_UNITS } else { units.wrapping_neg() % DENSE_UNITS },
-        half: depth / 4 % 2,
-        tail,
-        bounds,
-    };
-    // SAFETY: `words` holds one record of `depth` weights for two channels (a multiple of 4, at least 4) for each two
-    // bytes of `codes`, an even number and at least two, as the caller cut both; `inputs` is `depth / 2` words.
-    unsafe { nervelet_dense(&raw const frame) };
 }

@@ -12,7 +12,7 @@
 
 .equ DN_STREAM, 0
 .equ DN_OUTPUT, 4
-.equ DN_OUTPUT_END, 8
+.equ DN_OUTPUT_END, 8    @ of whole pairs
 .equ DN_INPUTS, 12
 .equ DN_INPUTS_END, 16
 .equ DN_ENTRY, 20        @ units to skip on entry; then the address
@@ -20,6 +20,7 @@
 .equ DN_TAIL, 28         @ 0 relu, 1 any zero point, 2 any range
 .equ DN_LOW, 32
 .equ DN_HIGH, 36
+.equ DN_ODD, 40          @ 1: a last channel, whose record begins one channel earlier
 
 .macro DN_WORD weights, even, odd, sum
  smlad \sum, \weights, \even, \sum
@@ -27,20 +28,10 @@
  smlad \sum, r12, \odd, \sum
 .endm
 
-.macro DN_STORE
- bfi r2, r3, #8, #8
- strh r2, [lr], #2
- ldr r12, [sp, #DN_OUTPUT_END]
- cmp lr, r12
- bne.w dense_record
- add sp, #40
- pop {r4-r11, pc}
-.endm
-
 BEGIN dense
  push {r4-r11, lr}
- ldmia.w r0, {r1-r10}
- push {r1-r10}
+ ldmia.w r0, {r1-r11}
+ push {r1-r11}
  adr.w r0, dense_loop
  movs r2, #56
  mla r0, r6, r2, r0
@@ -65,7 +56,7 @@ dense_half:
  ldr.w pc, [sp, #DN_ENTRY]
  .balign 4
 dense_loop:
- .rept 16
+ .rept 8
  ldmia.w r1!, {r4-r7}
  ldmia.w r0!, {r8-r11}
  DN_WORD r4, r8, r9, r2
@@ -79,20 +70,73 @@ dense_loop:
  ldmia.w r1!, {r4-r9}
  ldr r10, [sp, #DN_TAIL]
  cmp r10, #0
- bne 1f
+ bne 2f
  SCALE_RELU r2, r4, r5, r6
  SCALE_RELU r3, r7, r8, r9
- DN_STORE
 1:
+ bfi r2, r3, #8, #8
+ strh r2, [lr], #2
+ ldr r12, [sp, #DN_OUTPUT_END]
+ cmp lr, r12
+ bne.w dense_record
+ ldr r2, [sp, #DN_ODD]
+ cbz r2, 3f
+ add r12, r12, r2
+ sub lr, lr, r2
+ str r12, [sp, #DN_OUTPUT_END]
+ movs r2, #0
+ str r2, [sp, #DN_ODD]
+ b dense_record
+2:
  lsr r11, r6, #8
  SCALE r2, r4, r5, r6, r11, r12
  lsr r11, r9, #8
  SCALE r3, r7, r8, r9, r11, r12
  cmp r10, #2
- bne 2f
+ bne 1b
  ldrd r10, r11, [sp, #DN_LOW]
  CLAMP r2, r10, r11, r12
  CLAMP r3, r10, r11, r12
-2:
- DN_STORE
+ b 1b
+3:
+ add sp, #44
+ pop {r4-r11, pc}
 END dense
+
+@ nervelet_spread(codes: *const [i8; 4], words: usize, target: *mut u32)
+@
+@ Of each word of codes the even ones, sign-extended, and the word with seven bits of these turned over.
+BEGIN spread
+ push {r4-r10, lr}
+ mov r12, #0x7F007F
+ subs r1, #4
+ blo 2f
+1:
+ ldr r3, [r0], #4
+ ldr r5, [r0], #4
+ ldr r7, [r0], #4
+ ldr r9, [r0], #4
+ eor r4, r3, r12
+ eor r6, r5, r12
+ eor r8, r7, r12
+ eor r10, r9, r12
+ sxtb16 r3, r3
+ sxtb16 r5, r5
+ sxtb16 r7, r7
+ sxtb16 r9, r9
+ stmia r2!, {r3-r10}
+ subs r1, #4
+ bhs 1b
+2:
+ adds r1, #4
+ beq 4f
+3:
+ ldr r3, [r0], #4
+ eor r4, r3, r12
+ sxtb16 r3, r3
+ stmia r2!, {r3, r4}
+ subs r1, #1
+ bne 3b
+4:
+ pop {r4-r10, pc}
+END spread

@@ -79,16 +79,3 @@ pub fn dot(input: &[i8], weights: &[i8], input_offset: i32) -> i32 {
     }
     sum.wrapping_add(reference::dot(input_rest, weight_rest, input_offset))
 }
-
-/// Makes the factors of the dense kernel: of each four codes the words `even` and `256 * odd + 127 - even`.
-pub fn spread(codes: &[i8], target: &mut [u32]) {
-    let (words, _) = codes.as_chunks::<4>();
-    let (pairs, _) = target.as_chunks_mut::<2>();
-    for (codes, pair) in words.iter().zip(pairs) {
-        let word = u32::from_le_bytes(codes.map(i8::cast_unsigned));
-        *pair = [sxtb16(word), word ^ TURNED];
-    }
-}
-
-/// The bits of the even codes that the dense and the matrix kernel take turned over.
-pub const TURNED: u32 = 0x007F_007F;

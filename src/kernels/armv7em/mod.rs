@@ -5,7 +5,7 @@
 //! | `requantize.s` | from a sum to a code in three instructions |
 //! | `widen.s` | input codes once become 16-bit factors, in the order of the matrix kernel |
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
-//! | `dense.s` | two channels of one pixel: dense layers |
+//! | `dense.s` | two channels of one row of inputs: dense layers, single pixels |
 //! | `depthwise.s` | four channels of one pixel, any taps |
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //! | `pooling.s` | sums of four channels in two words, the largest in one |
@@ -21,6 +21,7 @@ mod add;
 mod assembly;
 mod columns;
 mod convolution;
+mod dense;
 mod depthwise;
 mod dot;
 mod pooling;
@@ -52,19 +53,8 @@ impl Core for Armv7em {
         convolution::conv_2d(window, channels, input, layer, scratch, output)
     }
 
-    fn fully_connected_packed(
-        [depth, outputs]: [usize; 2],
-        input: &[i8],
-        layer: &PackedLayer<'_>,
-        scratch: &mut [u32],
-        output: &mut [i8],
-    ) -> Result {
-        // A few rows of whole words are multiplied as they come.
-        if input.len() / 4 < depth && depth.is_multiple_of(4) && own(layer) == Layout::SharedRowPairs {
-            return convolution::rows([depth, outputs], input, layer, scratch, output);
-        }
-        let window = Window::row(input.len() / depth.max(1));
-        convolution::conv_2d(&window, [depth, outputs], input, layer, scratch, output)
+    fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
+        dense::fully_connected(input, layer, scratch, output)
     }
 
     fn depthwise_conv_2d_packed(

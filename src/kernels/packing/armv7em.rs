@@ -36,8 +36,13 @@ pub const COLUMN_PAIRS: usize = 14;
 
 impl Records for Layout {
     fn from_number(number: u8) -> Option<Self> {
-        let all = [Layout::RowPairs, Layout::SharedRowPairs, Layout::DepthwiseQuads, Layout::DepthwiseColumns];
-        all.into_iter().find(|layout| layout.number() == number)
+        match number {
+            1 => Some(Layout::RowPairs),
+            2 => Some(Layout::SharedRowPairs),
+            3 => Some(Layout::DepthwiseQuads),
+            4 => Some(Layout::DepthwiseColumns),
+            _ => None,
+        }
     }
 
     fn number(self) -> u8 {

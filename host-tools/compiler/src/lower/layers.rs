@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
-use nervelet::kernels;
+use nervelet::kernels::{self, packing};
 use nervelet::ops::packed_layer::{self, PackedWeights};
 use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transpose_conv_2d};
@@ -109,12 +109,16 @@ impl Lowering<'_> {
         let product = if per_tensor { rounded_product } else { exact_product };
         match kind {
             OpKind::FullyConnectedInt8 => {
-                // Each row of the input is a pixel.
+                // The rows of the input are pixels: computed together where there are enough of them.
                 let image = [1, self.output(node)?.elements() / channels.max(1)];
-                let [stride, dilation, kernel, padding] = [[1; 2], [1; 2], [1; 2], [0; 2]];
-                let window = kernels::Window { input: image, output: image, kernel, stride, dilation, padding };
+                let row = kernels::Window { input: image, output: image, ..kernels::Window::pixel() };
+                let in_blocks = packing::in_blocks(&row);
+                let window = if in_blocks { row } else { kernels::Window::pixel() };
                 let shape = Shape { window, channels: [depth as usize, channels], depthwise: false };
                 if let Some(packed) = self.packed(node, Some(shape), channels, activation, product)? {
+                    if in_blocks {
+                        return self.packed_rows(node, [image[1], depth as usize, channels], &packed);
+                    }
                     let parameters = packed_layer::DenseParameters { depth, weights: packed.weights };
                     self.step(node, OpKind::FullyConnectedPacked, 1, &parameters)?;
                     return self.give_scratch(&packed);
@@ -193,6 +197,16 @@ impl Lowering<'_> {
             range: code_range(activation, self.output(node)?)?,
         };
         Ok(Some(Packed { weights, scratch: [packed.least_scratch, packed.most_scratch] }))
+    }
+
+    /// A packed dense layer of many rows: a convolution over an image of one row, which is another view of its tensors.
+    fn packed_rows(&mut self, node: &Node, [rows, depth, outputs]: [usize; 3], packed: &Packed) -> Result<()> {
+        let window = WindowParameters { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
+        let input = self.view(node.inputs[0], &[1, 1, rows, depth])?;
+        let output = self.view(node.outputs[0], &[1, 1, rows, outputs])?;
+        let parameters = packed_layer::Parameters { window, weights: packed.weights };
+        self.program.step(OpKind::Conv2dPacked, &node.name, vec![input], vec![output], &parameters)?;
+        self.give_scratch(packed)
     }
 
     /// A packed layer with a window.

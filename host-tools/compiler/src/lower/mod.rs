@@ -153,6 +153,15 @@ impl Lowering<'_> {
         ids.iter().map(|id| self.operand(*id)).collect()
     }
 
+    /// Another view of an operand's memory, in a shape with as many elements.
+    fn view(&mut self, id: TensorId, shape: &[usize]) -> Result<u16> {
+        let operand = usize::from(self.operand(id)?);
+        let view = record(&Tensor { shape: shape.into(), ..self.graph.tensor(id).clone() })?;
+        let TensorRecord { place, offset, length, .. } = self.program.tensors[operand];
+        ensure!(view.length == length, "{shape:?} is no view of {}", self.graph.tensor(id).name);
+        self.program.tensor(TensorRecord { place, offset, ..view }, self.program.buffers[operand])
+    }
+
     /// Adds a step that reads the first `inputs` inputs of the node.
     fn step(&mut self, node: &Node, kind: OpKind, inputs: usize, parameters: &impl serde::Serialize) -> Result<()> {
         let inputs = self.operands(&node.inputs[..inputs])?;
