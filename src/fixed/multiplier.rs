@@ -101,9 +101,7 @@ pub fn saturating_doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
     }
-    let product = i64::from(a) * i64::from(b);
-    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-    ((product + nudge) / (1 << 31)) as i32
+    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
 }
 
 /// `x / 2^shift`, rounded to nearest with halves away from zero; `shift` in `0..=31`.
@@ -119,6 +117,27 @@ pub fn rounding_shift_right(x: i32, shift: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn high_products_are_those_of_gemmlowp() {
+        let mut random = crate::learn::Pcg32::new(1);
+        for round in 0..1_000_000 {
+            let mut number = || match random.below(4) {
+                0 => random.below(1 << 16) as i32 - (1 << 15),
+                1 => i32::MIN.wrapping_add(random.below(3) as i32 - 1),
+                _ => random.below(u32::MAX) as i32,
+            };
+            // Exact halves of both signs now and then.
+            let (a, b) = match round % 4 {
+                0 => ((number() | 1) >> 8, 1 << 30),
+                _ => (number(), number()),
+            };
+            let product = i64::from(a) * i64::from(b);
+            let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+            let expected = ((product + nudge) / (1 << 31)).min(i32::MAX.into());
+            assert_eq!(i64::from(saturating_doubling_high_multiply(a, b)), expected, "{a} {b}");
+        }
+    }
 
     #[test]
     fn factors_round_trip() {

@@ -6,16 +6,8 @@ pub(super) fn saturating_shift_left(x: i32, shift: u32) -> i32 {
     (i64::from(x) << shift.min(31)).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
-/// `exp(-2^j)` in Q0.31 with its `j`, largest power last, as the reference multiplies them.
-const EXPONENTIALS: [(i32, i32); 7] = [
-    (-2, 1_672_461_947),
-    (-1, 1_302_514_674),
-    (0, 790_015_084),
-    (1, 290_630_308),
-    (2, 39_332_535),
-    (3, 720_401),
-    (4, 242),
-];
+/// `exp(-2^j)` in Q0.31 for `j` from -2 to 4, in the order in which the reference multiplies them.
+const EXPONENTIALS: &[i32; 7] = &[1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
 
 /// `exp(a)` in Q0.31 for `a <= 0` given with `integer_bits` integer bits, `1..=29`.
 ///
@@ -38,11 +30,13 @@ pub fn exp_of_negative(a: i32, integer_bits: u32) -> i32 {
     let tail = rounding_shift_right(third.wrapping_add(x2), 1);
     let mut result = 1_895_147_668_i32.wrapping_add(multiply(1_895_147_668, x.wrapping_add(tail)));
 
-    let whole = rest.wrapping_sub(a);
-    for (power, factor) in EXPONENTIALS {
-        if (integer_bits as i32) > power && whole & (1_i32 << (fraction_bits as i32 + power).clamp(0, 31)) != 0 {
-            result = multiply(result, factor);
+    // Below 2^31 where the argument is not positive.
+    let mut quarters = (rest.wrapping_sub(a) & i32::MAX) >> (fraction_bits - 2);
+    for factor in EXPONENTIALS {
+        if quarters & 1 != 0 {
+            result = multiply(result, *factor);
         }
+        quarters >>= 1;
     }
     result
 }

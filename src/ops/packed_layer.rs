@@ -139,14 +139,18 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (depth, outputs) = (depth as usize, outputs(call.view)?);
     let layer = weights.layer(call.view, input, output)?;
-    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
-    for (x, codes) in x.chunks_exact(depth.max(1)).zip(codes.chunks_exact_mut(outputs.max(1))) {
-        Active::fully_connected_packed(x, &layer, scratch, codes)?;
+    let (mut x, scratch, mut codes) = call.input_scratch_and_output(input, output)?;
+    while !codes.is_empty() {
+        let (row, rest) = x.split_at_checked(depth).ok_or(Error::Shape)?;
+        let (target, behind) = codes.split_at_mut_checked(outputs.max(1)).ok_or(Error::Shape)?;
+        Active::fully_connected_packed(row, &layer, scratch, target)?;
+        (x, codes) = (rest, behind);
     }
     Ok(())
 }
 
 /// The outputs of one row.
+#[inline]
 fn outputs(view: &StepView<'_>) -> Result<usize, Error> {
     view.output(0)?.shape().last().map(|extent| *extent as usize).ok_or(Error::Shape)
 }

@@ -13,7 +13,7 @@ use super::dense::{self, TURNED};
 use super::own;
 
 /// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does.
-const MATRIX_UNITS: usize = 8;
+const MATRIX_UNITS: usize = 4;
 const WIDEN_UNITS: usize = 4;
 
 /// Int8 convolution with packed weights.

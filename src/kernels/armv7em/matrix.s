@@ -127,7 +127,7 @@ BEGIN \name
  ldr.w pc, [sp, #MX_ENTRY]
  .balign 4
 \name\()_loop:
- .rept 8
+ .rept 4
  .if \wide
  ldrd r10, r11, [r1], #8
  MX_MULTIPLY
