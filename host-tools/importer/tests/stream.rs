@@ -20,20 +20,28 @@ use temporal::Temporal;
 
 /// The streaming wakeword of MLPerf Tiny: 30 frames of 40 features, no padding.
 fn wakeword() -> Option<Graph> {
-    let path = support::oracle()?.join("B_mlperf_tiny/mlperf_sww_int8/model.tflite");
+    mlperf("sww")
+}
+
+/// A model of MLPerf Tiny.
+fn mlperf(name: &str) -> Option<Graph> {
+    let path = support::oracle()?.join(format!("B_mlperf_tiny/mlperf_{name}_int8/model.tflite"));
     let Ok(bytes) = std::fs::read(&path) else {
         println!("skipped: no {}", path.display());
         return None;
     };
-    Some(import_tflite(&bytes).expect("the wakeword model is taken"))
+    Some(import_tflite(&bytes).expect("the model is taken"))
 }
 
 /// The same with what its dense layer reads as a second output: random frames don't move its scores.
 fn wakeword_with_features() -> Option<Graph> {
-    let mut graph = wakeword()?;
+    Some(with_features(wakeword()?))
+}
+
+fn with_features(mut graph: Graph) -> Graph {
     let dense = graph.nodes.iter().find(|node| matches!(node.op, Op::FullyConnected { .. })).expect("a dense layer");
     graph.outputs.push(dense.inputs[0]);
-    Some(graph)
+    graph
 }
 
 /// A model, compiled as a window or as a stream.
@@ -136,6 +144,37 @@ fn causal_networks_with_recurrent_layers_stream() {
 }
 
 #[test]
+fn padding_on_both_sides_costs_the_ends_of_the_window() {
+    let Some(graph) = mlperf("kws").map(with_features) else { return };
+    for target in [Target::Any, Target::Dsp] {
+        for count in [None, Some(4)] {
+            let [_, stream] = assert_equals_window(as_is(&graph, target), frames(count), 3);
+            let report = stream.streaming.unwrap();
+            assert_eq!(report.frames, count.unwrap_or(2));
+            assert_eq!(report.whole.len(), 1, "only the pool takes the whole window: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn padding_in_front_is_computed_anew_for_a_mean_over_time() {
+    for (seed, padding) in [(1, [2, 0]), (2, [1, 1]), (3, [0, 2])] {
+        let (mut net, x) = Temporal::new("padded, then all of time", seed, 40, 4);
+        let x = net.conv(x, 8, Temporal::window(3, 1, 1, padding));
+        let x = net.max_pool(x, Temporal::window(2, 2, 1, [0, 0]));
+        let x = net.depthwise(x, Temporal::window(3, 1, 1, padding));
+        let x = net.conv(x, 8, Temporal::window(3, 2, 1, padding));
+        let x = net.mean(x);
+        let x = net.dense(x, 3);
+        let graph = net.finish(&[x]);
+        for count in [None, Some(8)] {
+            assert_equals_window(quantized(&graph, Target::Dsp), frames(count), seed);
+            assert_equals_window(as_is(&graph, Target::Any), frames(count), seed);
+        }
+    }
+}
+
+#[test]
 fn time_may_lie_behind_the_channels() {
     // As PyTorch has it: channels first, then transposed for the layers.
     let (mut net, x) = Temporal::new("channels first", 4, 1, 1);
@@ -190,19 +229,20 @@ fn refusal(graph: &Graph, options: StreamOptions) -> String {
 
 #[test]
 fn what_cannot_stream_says_which_layer_and_why() {
-    let window = |padding| Temporal::window(3, 1, 1, padding);
-    let (mut net, x) = Temporal::new("same", 1, 20, 4);
-    let x = net.conv(x, 4, window([1, 1]));
+    let (mut net, x) = Temporal::new("wide", 1, 20, 4);
+    let x = net.conv(x, 4, Temporal::window(21, 1, 1, [10, 10]));
     let x = net.mean(x);
     let error = refusal(&net.finish(&[x]), frames(None));
-    assert!(error.contains("from `conv_2d 0` on: its padding reaches 1 columns behind the window"), "{error}");
+    assert!(error.contains("from `conv_2d 0` on: its padding reaches 10 columns behind the window"), "{error}");
 
-    let (mut net, x) = Temporal::new("causal, then all of time", 1, 20, 4);
-    let x = net.conv(x, 4, window([2, 0]));
+    let (mut net, x) = Temporal::new("padded by another layer, then all of time", 1, 20, 4);
+    let x = net.pad(x, 2);
+    let x = net.softmax(x);
+    let x = net.conv(x, 4, Temporal::window(3, 1, 1, [0, 0]));
     let x = net.mean(x);
     let error = refusal(&net.finish(&[x]), frames(None));
-    assert!(error.contains("`conv_2d 0` pads 2 columns in front of the window"), "{error}");
-    assert!(error.contains("`mean 1` takes the whole window: it is a mean over time"), "{error}");
+    assert!(error.contains("`pad 0` pads 2 columns in front of the window"), "{error}");
+    assert!(error.contains("`softmax 1` computes on padding in time"), "{error}");
 
     let (mut net, x) = Temporal::new("both directions", 1, 20, 4);
     let [forwards, backwards] = [false, true].map(|reverse| {
@@ -286,6 +326,15 @@ fn a_frame_of_the_wakeword_costs_an_eighth_of_its_window() {
     assert_equal_on_board(&board, &pair(&wakeword_with_features().unwrap()), 5);
     let [whole, part] = costs(&board, &pair(&graph), 6);
     assert!(8 * part <= whole, "a frame costs {part} instructions, a window {whole}");
+}
+
+#[test]
+fn keyword_spotting_with_padding_is_the_same_on_a_board() {
+    let (Some(graph), Some(board)) = (mlperf("kws"), cortex_m4()) else { return };
+    let pair = |graph: &Graph| [None, Some(frames(None))].map(|stream| as_is(graph, Target::Dsp)(stream).unwrap());
+    assert_equal_on_board(&board, &pair(&with_features(graph.clone())), 5);
+    let [whole, part] = costs(&board, &pair(&graph), 6);
+    assert!(2 * part <= whole, "two frames cost {part} instructions, a window {whole}");
 }
 
 #[test]

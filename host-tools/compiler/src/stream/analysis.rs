@@ -3,6 +3,7 @@
 use anyhow::{Result, bail, ensure};
 
 use super::WholeLayer;
+use super::borders::BorderPlan;
 use super::flow::{Cause, Columns, Flow, Read};
 use super::time_map::TimeMap;
 use crate::graph::{Graph, Node, Op, TensorId};
@@ -18,6 +19,8 @@ pub(super) struct Analysis {
     pub(super) whole: Vec<WholeLayer>,
     /// The first layer whose stride the new columns are no multiple of.
     pub(super) misfit: Option<Misfit>,
+    /// Whether columns that depend on where the window begins are computed in every run, and not left to the history.
+    pub(super) renews_front: bool,
 }
 
 /// A stride in time that does not fit.
@@ -38,6 +41,8 @@ pub(super) struct Plan {
     pub(super) reads: Vec<Option<Read>>,
     /// For a move of columns, the map that picks them out of any history.
     pub(super) map: Option<TimeMap>,
+    /// How it computes the ends of a window alone.
+    pub(super) borders: Option<BorderPlan>,
     /// Whether its states live on from run to run.
     pub(super) keeps_state: bool,
     /// Whether it computes new columns alone.
@@ -52,9 +57,14 @@ pub(super) struct Stepped {
 
 impl Analysis {
     /// Analyses a graph whose first input has time on an axis, of which each run brings some new frames.
-    pub(super) fn of(graph: &Graph, axis: usize, frames: usize) -> Result<Self> {
-        let mut analysis =
-            Self { flows: vec![None; graph.tensors.len()], plans: Vec::new(), whole: Vec::new(), misfit: None };
+    pub(super) fn of(graph: &Graph, axis: usize, frames: usize, renews_front: bool) -> Self {
+        let mut analysis = Self {
+            flows: vec![None; graph.tensors.len()],
+            plans: Vec::new(),
+            whole: Vec::new(),
+            misfit: None,
+            renews_front,
+        };
         for (position, id) in graph.inputs.iter().enumerate() {
             let window = graph.tensor(*id).shape.get(axis).copied().unwrap_or(1);
             let columns = Columns { axis, window, new: frames, edge: 0, lead: 0 };
@@ -67,7 +77,7 @@ impl Analysis {
         for node in &graph.nodes {
             analysis.node(graph, node);
         }
-        Ok(analysis)
+        analysis
     }
 
     /// The flow of a tensor that is computed.
@@ -96,7 +106,8 @@ impl Analysis {
     }
 
     fn node(&mut self, graph: &Graph, node: &Node) {
-        let moves = node.inputs.iter().any(|id| self.columns(*id).is_some());
+        let moving = |flow: &Flow| flow.columns.is_some() || flow.borders.is_some();
+        let moves = node.inputs.iter().any(|id| self.flow(*id).is_some_and(moving));
         let Stepped { plan, outputs } = match moves.then(|| self.step(graph, node)) {
             Some(Ok(stepped)) => stepped,
             Some(Err(reason)) => self.take_whole(node, reason),
@@ -140,6 +151,9 @@ impl Analysis {
         match &node.op {
             Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::AveragePool2d { .. } | Op::MaxPool2d { .. } => {
                 self.windowed(graph, node)
+            }
+            _ if node.inputs.iter().any(|id| self.flow(*id).is_some_and(|flow| flow.borders.is_some())) => {
+                Err("it reads a window with padding at its ends".into())
             }
             Op::Recurrent { .. } | Op::Lstm { .. } => self.recurrent(graph, node),
             Op::Rearrange(map) => self.moved(graph, node, *map),
@@ -333,7 +347,7 @@ impl Analysis {
 
 /// A plan that keeps a node's operation.
 pub(super) fn plan(node: &Node, reads: Vec<Option<Read>>, is_stepped: bool) -> Plan {
-    Plan { op: node.op.clone(), reads, map: None, keeps_state: false, is_stepped }
+    Plan { op: node.op.clone(), reads, map: None, borders: None, keeps_state: false, is_stepped }
 }
 
 /// Whether constants among the inputs are operands, as broadcast as others, and not weights.

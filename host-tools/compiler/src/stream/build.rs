@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 
 use super::analysis::{Analysis, Plan};
-use super::flow::Columns;
+use super::borders::{BorderPlan, Ends};
+use super::flow::{Columns, Read};
 use crate::graph::{Graph, Node, Op, Tensor, TensorId};
 use crate::index_map;
 
@@ -14,12 +15,15 @@ pub(super) fn build(graph: &Graph, analysis: &Analysis) -> Result<Graph> {
     let mut longest: HashMap<TensorId, usize> = HashMap::new();
     for (node, plan) in graph.nodes.iter().zip(&analysis.plans) {
         for (id, read) in node.inputs.iter().zip(&plan.reads) {
-            let Some(read) = read else { continue };
+            let whole = plan.borders.as_ref().is_some_and(BorderPlan::reads_whole);
+            let columns = analysis.columns(*id).filter(|_| whole);
+            let Some(read) = read.or(columns.map(|columns| Read::last(columns.window))) else { continue };
             let reach = longest.entry(*id).or_default();
             *reach = read.reach().max(*reach);
         }
     }
-    let mut builder = Builder { graph: graph.clone(), analysis, longest, histories: HashMap::new() };
+    let mut builder =
+        Builder { graph: graph.clone(), analysis, longest, histories: HashMap::new(), ends: HashMap::new() };
     let nodes = std::mem::take(&mut builder.graph.nodes);
     for (index, tensor) in builder.graph.tensors.iter_mut().enumerate() {
         if let Some(columns) = analysis.columns(TensorId(index)) {
@@ -30,24 +34,37 @@ pub(super) fn build(graph: &Graph, analysis: &Analysis) -> Result<Graph> {
         let name = node.name.clone();
         builder.node(node, plan).with_context(|| format!("streaming {name}"))?;
     }
+    for id in graph.outputs.iter().filter(|id| analysis.flow(**id).is_some_and(|flow| flow.borders.is_some())) {
+        builder.whole(*id)?;
+    }
     Ok(builder.graph)
 }
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     /// The nodes so far, and every tensor.
-    graph: Graph,
-    analysis: &'a Analysis,
+    pub(super) graph: Graph,
+    pub(super) analysis: &'a Analysis,
     /// The columns of each tensor that its readers need, counted from the newest.
     longest: HashMap<TensorId, usize>,
     /// The history of each tensor that has one.
     histories: HashMap<TensorId, TensorId>,
+    /// The ends of each tensor of which a run computes no more.
+    pub(super) ends: HashMap<TensorId, Ends>,
 }
 
 impl Builder<'_> {
     fn node(&mut self, node: Node, plan: &Plan) -> Result<()> {
+        if let Some(borders) = &plan.borders {
+            return self.bordered(&node, borders);
+        }
         let mut own = Node { op: plan.op.clone(), ..node };
         for (position, read) in plan.reads.iter().enumerate() {
-            let Some(read) = *read else { continue };
+            let Some(read) = *read else {
+                if self.ends.contains_key(&own.inputs[position]) {
+                    self.whole(own.inputs[position])?;
+                }
+                continue;
+            };
             let id = own.inputs[position];
             let columns = self.analysis.columns(id).context("reads columns of a tensor without time")?;
             let (source, held) = self.source(id, columns)?;
@@ -69,7 +86,7 @@ impl Builder<'_> {
     }
 
     /// The tensor that holds all columns of another that its readers need, with their number.
-    fn source(&mut self, id: TensorId, columns: Columns) -> Result<(TensorId, usize)> {
+    pub(super) fn source(&mut self, id: TensorId, columns: Columns) -> Result<(TensorId, usize)> {
         let held = self.longest.get(&id).copied().unwrap_or(0).max(columns.new);
         if held == columns.new {
             return Ok((id, held));
@@ -77,12 +94,8 @@ impl Builder<'_> {
         if let Some(history) = self.histories.get(&id) {
             return Ok((*history, held));
         }
-        let newest = self.graph.tensor(id);
-        let name = format!("{}.history", newest.name);
-        let mut shape = newest.shape.clone();
-        shape[columns.axis] = held;
-        let history = Tensor { name: name.clone(), shape, ..newest.clone() };
-        let history = self.graph.add_tensor(history);
+        let history = self.resized(id, columns.axis, held, ".history");
+        let name = self.graph.tensor(history).name.clone();
         self.graph.states.push(history);
         let op = Op::Shift { axis: columns.axis, columns: columns.new };
         self.graph.nodes.push(Node { name, op, inputs: vec![id], outputs: vec![history] });
@@ -90,8 +103,16 @@ impl Builder<'_> {
         Ok((history, held))
     }
 
+    /// A tensor as another, but for its name and its columns.
+    pub(super) fn resized(&mut self, id: TensorId, axis: usize, columns: usize, name: &str) -> TensorId {
+        let tensor = self.graph.tensor(id).clone();
+        let mut shape = tensor.shape.clone();
+        shape[axis] = columns;
+        self.graph.add_tensor(Tensor { name: format!("{}{name}", tensor.name), shape, ..tensor })
+    }
+
     /// Some columns of a tensor, apart.
-    fn part(&mut self, id: TensorId, axis: usize, first: usize, count: usize) -> Result<TensorId> {
+    pub(super) fn part(&mut self, id: TensorId, axis: usize, first: usize, count: usize) -> Result<TensorId> {
         let source = self.graph.tensor(id).clone();
         let (mut begin, mut extents) = (vec![0; source.shape.len()], source.shape.clone());
         (begin[axis], extents[axis]) = (first, count);

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::borders::Borders;
+
 /// Why something does not hold, for messages.
 pub(super) type Cause = Rc<str>;
 
@@ -25,6 +27,8 @@ pub(super) struct Columns {
 pub(super) struct Flow {
     /// Set while a run computes only new columns.
     pub(super) columns: Option<Columns>,
+    /// Set while a run computes only the ends of the window.
+    pub(super) borders: Option<Borders>,
     /// Why the first columns depend on where the window begins.
     pub(super) edge: Option<Cause>,
     /// Why it is not what the window model has on the last frames.

@@ -9,24 +9,29 @@ impl Analysis {
     /// window, so that a rest which strides leave there stays unused.
     pub(super) fn windowed(&mut self, graph: &Graph, node: &Node) -> Result<Stepped, String> {
         let none = || "its time axis is none of its window".to_owned();
-        let columns = self.columns(node.inputs[0]).ok_or_else(none)?;
         let (window, is_pool) = match &node.op {
             Op::Conv2d { window, .. } | Op::DepthwiseConv2d { window, .. } => (*window, false),
             Op::AveragePool2d { window, .. } | Op::MaxPool2d { window, .. } => (*window, true),
             _ => return Err(none()),
         };
+        let Some(columns) = self.columns(node.inputs[0]) else { return self.bordered(graph, node, &window) };
         let spatial = columns.axis.checked_sub(1).filter(|axis| *axis < 2).ok_or_else(none)?;
         let [stride, dilation, kernel] = [window.stride, window.dilation, window.kernel].map(|pair| pair[spatial]);
         let padding = if spatial == 0 { window.padding.top } else { window.padding.left };
         let reach = (kernel - 1) * dilation + 1;
         let count = graph.tensor(node.outputs[0]).shape[columns.axis];
+        if padding > 0 && self.renews_front {
+            return self.bordered(graph, node, &window);
+        }
         let (end, taken) = (columns.window + padding, (count - 1) * stride + reach);
         let Some(lag) = end.checked_sub(taken) else {
             let behind = taken - end;
-            return Err(format!(
-                "its padding reaches {behind} columns behind the window, where the next frames will be: train it with \
-                 padding in front alone (causal) or with none (valid)"
-            ));
+            return self.bordered(graph, node, &window).map_err(|reason| {
+                format!(
+                    "its padding reaches {behind} columns behind the window, where the next frames will be, and {reason}: \
+                     train it with padding in front alone (causal) or with none (valid)"
+                )
+            });
         };
         if count > 1 && !columns.new.is_multiple_of(stride) {
             self.note_misfit(&node.name, stride, columns.new);
@@ -55,7 +60,7 @@ impl Analysis {
             };
             flow.not_sequence.get_or_insert(cause.into());
         }
-        let plan = Plan { op: without_padding(&node.op, spatial), ..plan(node, reads(node, read), true) };
+        let plan = Plan { op: with_padding(&node.op, spatial, 0), ..plan(node, reads(node, read), true) };
         let columns = Columns { window: count, new, edge, lead: 0, ..columns };
         Ok(Stepped { plan, outputs: vec![flow.with(columns)] })
     }
@@ -100,8 +105,8 @@ fn reads(node: &Node, first: Read) -> Vec<Option<Read>> {
     (0..node.inputs.len()).map(|position| (position == 0).then_some(first)).collect()
 }
 
-/// The operation without padding in time.
-fn without_padding(op: &Op, spatial: usize) -> Op {
+/// The operation with other padding in time: some in front, as much behind as its output asks for.
+pub(super) fn with_padding(op: &Op, spatial: usize, front: usize) -> Op {
     let mut op = op.clone();
     if let Op::Conv2d { window, .. }
     | Op::DepthwiseConv2d { window, .. }
@@ -110,8 +115,8 @@ fn without_padding(op: &Op, spatial: usize) -> Op {
     {
         let Window { padding, .. } = window;
         *padding = match spatial {
-            0 => Padding { top: 0, bottom: 0, ..*padding },
-            _ => Padding { left: 0, right: 0, ..*padding },
+            0 => Padding { top: front, bottom: 0, ..*padding },
+            _ => Padding { left: front, right: 0, ..*padding },
         };
     }
     op

@@ -11,6 +11,7 @@
 //! recurrent layers.
 
 mod analysis;
+mod borders;
 mod build;
 mod flow;
 mod layers;
@@ -71,7 +72,7 @@ pub fn stream(graph: &Graph, options: &StreamOptions) -> Result<(Graph, Streamin
     let analysis = loop {
         ensure!(frames > 0, "a run takes at least one new frame");
         ensure!(frames < window, "{frames} new frames are not less than the window of {window}: nothing would be kept");
-        let analysis = Analysis::of(graph, axis, frames)?;
+        let analysis = Analysis::of(graph, axis, frames, false);
         match &analysis.misfit {
             None => break analysis,
             Some(misfit) if options.frames.is_none() => frames *= misfit.factor,
@@ -83,7 +84,15 @@ pub fn stream(graph: &Graph, options: &StreamOptions) -> Result<(Graph, Streamin
             ),
         }
     };
-    let (equals_window, equals_sequence) = analysis.equalities(graph)?;
+    let (analysis, (equals_window, equals_sequence)) = match analysis.equalities(graph) {
+        Ok(equalities) => (analysis, equalities),
+        Err(error) => {
+            // Padding in front that an output sees is no history of frames, but it can be computed anew.
+            let analysis = Analysis::of(graph, axis, frames, true);
+            let equalities = analysis.equalities(graph).map_err(|_| error)?;
+            (analysis, equalities)
+        }
+    };
     let streamed = build::build(graph, &analysis)?;
     let bytes = |id: &TensorId| streamed.tensor(*id).elements() * streamed.tensor(*id).data_type.bytes();
     let state_bytes = streamed.states.iter().map(bytes).sum();
