@@ -3,9 +3,10 @@
 //!
 //! A *column* is what a tensor holds for one place on the axis of time. As the window moves by some frames, the columns of
 //! a layer without padding move along unchanged, but for a few new ones: the stream computes these and keeps the others in
-//! *histories*, states in the arena that a reset fills with the zero point. [`analysis`] finds what each tensor is in the
-//! stream and [`build`] writes the graph; `time_map` follows time through transpositions and slices. What cannot be done on
-//! columns takes the whole window out of a history, and all behind it is computed as in the window model.
+//! *histories*, states in the arena that a reset fills with the zero point. `analysis` finds what each tensor is in the
+//! stream, with `layers` for what looks at more than one column and `borders` for padding at the ends of the window; `build`
+//! writes the graph; `time_map` follows time through transpositions and slices. What cannot be done on columns takes the
+//! whole window out of a history, and all behind it is computed as in the window model.
 //!
 //! Two statements can hold for a streamed model, see [`Streaming`]. docs/STREAMING.md says what they mean for padding and for
 //! recurrent layers.
