@@ -71,7 +71,7 @@ impl Window {
 
     /// The taps of one axis that fall into the image for output `position`: the range of taps, and the input
     /// coordinate of the first of them.
-    #[inline]
+    #[inline(never)]
     pub fn taps(&self, axis: usize, position: usize) -> (core::ops::Range<usize>, usize) {
         let pick = |pair: &[usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
         let (input, kernel, dilation) = (pick(&self.input), pick(&self.kernel), pick(&self.dilation).max(1));

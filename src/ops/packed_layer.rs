@@ -84,6 +84,7 @@ impl PackedWeights {
         if have < need { Err(Error::Scratch { need, have }) } else { Ok(()) }
     }
 
+    #[inline(always)]
     fn layer<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, Error> {
         Ok(PackedLayer {
             packing: Packing::from_number(self.packing).ok_or(Error::Packing { found: self.packing })?,

@@ -218,7 +218,8 @@ impl<'m> Call<'_, 'm> {
         input: &Tensor,
         output: &Tensor,
     ) -> Result<LayerMemory<'_>, Error> {
-        let range = |span: Span| span.offset as usize..span.end();
+        // Where an end wraps around, it is before its start: no range.
+        let range = |span: Span| span.offset as usize..span.offset.wrapping_add(span.length) as usize;
         let codes = |tensor: &Tensor| range(tensor.span());
         let scratch = Some(self.view.step.scratch).filter(|span| span.length > 0).map_or(0..0, range);
         let (x, scratch, output): (&[u8], _, _) = match input.place {
