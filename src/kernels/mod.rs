@@ -11,6 +11,7 @@
 
 #[cfg(nervelet_armv7em)]
 pub mod armv7em;
+pub mod blocked_attention;
 mod code;
 #[cfg(nervelet_mve)]
 pub mod mve;
@@ -24,6 +25,8 @@ pub mod scaling;
 pub use code::Code;
 pub use packing::PackedLayer;
 pub use rows::RowQuads;
+
+use crate::fixed::Multiplier;
 
 /// The geometry asks for elements that the slices don't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +204,51 @@ pub trait Core {
     /// Products of rows of int8 weights with int16 inputs, see [`rows`].
     fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
         reference::row_product(rows, x, results)
+    }
+
+    /// Scaled dot-product attention of codes; `scratch` has a word for each key, and more makes it faster: as many as
+    /// [`blocked_attention::scratch_words`].
+    fn attention<C: Code>(
+        attention: &reference::Attention,
+        operands: [&[C]; 3],
+        scratch: &mut [i32],
+        output: &mut [C],
+    ) -> Result {
+        reference::attention(attention, operands, scratch, output)
+    }
+
+    /// The normalisation of one row of int16 codes.
+    fn layer_norm_i16(norm: &reference::LayerNorm<'_>, x: &[i16], codes: &mut [i16]) {
+        reference::layer_norm_i16(norm, x, codes);
+    }
+
+    /// A function of int16 codes as a table of 513.
+    fn lookup_i16(table: &[i16], x: &[i16], codes: &mut [i16]) -> Result {
+        for (x, code) in x.iter().zip(codes) {
+            *code = reference::lookup_i16(table, *x)? as i16;
+        }
+        Ok(())
+    }
+
+    /// Codes of int16 as codes of int8 with another scale, in a range.
+    fn narrow(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i16], codes: &mut [i8]) {
+        reference::requantize(zero_points, multiplier, range, x, i32::from, codes);
+    }
+
+    /// Codes of int8 as codes of int16 with another scale, in a range.
+    fn widen(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i8], codes: &mut [i16]) {
+        reference::requantize(zero_points, multiplier, range, x, i32::from, codes);
+    }
+
+    /// The sum of two tensors of int16 codes.
+    fn add_i16(
+        broadcast: &reference::Broadcast,
+        parameters: &reference::AddParameters,
+        a: &[i16],
+        b: &[i16],
+        output: &mut [i16],
+    ) -> Result {
+        reference::add(broadcast, parameters, a, b, output)
     }
 
     /// The sum of two tensors of int8 codes.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Broadcast, Call, DataType, Error, OpKind, Operator, QuantizedElement, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::reference::{self, AddParameters};
+use crate::kernels::reference::AddParameters;
 use crate::kernels::{self, Active, Core};
 
 /// The int8 operator.
@@ -16,7 +16,7 @@ pub static INT8: Operator =
     Operator { kind: OpKind::AddInt8, verify: verify::<i8>, run: |call| run_scaled::<i8>(call, Active::add) };
 /// The int16 operator.
 pub static INT16: Operator =
-    Operator { kind: OpKind::AddInt16, verify: verify::<i16>, run: |call| run_scaled::<i16>(call, reference::add) };
+    Operator { kind: OpKind::AddInt16, verify: verify::<i16>, run: |call| run_scaled::<i16>(call, Active::add_i16) };
 /// The f32 operator.
 pub static FLOAT32: Operator =
     Operator { kind: OpKind::AddFloat32, verify: verify_f32, run: |call| run_f32(call, |a, b| a + b) };

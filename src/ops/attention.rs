@@ -1,14 +1,15 @@
 //! Scaled dot-product attention (Vaswani et al., 2017) of int8 or int16: `softmax(q k) v` for each head.
 //!
 //! Inputs: queries, keys and values with the strides that the parameters give; output `[heads][queries][columns]`. The
-//! step has scratch memory for one i32 of each key. The arithmetic is that of
+//! step has scratch memory for one i32 of each key, and more where the core makes use of it. The arithmetic is that of
 //! [`attention`](crate::kernels::reference::attention).
 
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, DataType, Error, Matrices, OpKind, Operator, QuantizedElement, StepView};
-use crate::kernels::reference::{self, Attention, Factor};
+use crate::kernels::reference::{Attention, Factor};
+use crate::kernels::{Active, Core};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::AttentionInt8, verify: verify::<i8>, run: run::<i8> };
@@ -68,7 +69,7 @@ fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
     if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
         return Err(Error::Misaligned);
     }
-    if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
+    if need <= have && have.is_multiple_of(size_of::<i32>()) { Ok(()) } else { Err(Error::Scratch { need, have }) }
 }
 
 fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
@@ -78,7 +79,7 @@ fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let zero_points = [q.zero_point, k.zero_point, v.zero_point, view.output(0)?.zero_point];
     let attention = Attention { scores, context, score_shift: score_shift.into(), exponent, output, zero_points };
     let regions = call.output_and_scratch()?;
-    let [codes, row] = regions.writable;
+    let [codes, scratch] = regions.writable;
     let operands = [regions.rest.read::<C>(q)?, regions.rest.read(k)?, regions.rest.read(v)?];
-    Ok(reference::attention(&attention, operands, elements(row)?, elements(codes)?)?)
+    Ok(Active::attention(&attention, operands, elements(scratch)?, elements(codes)?)?)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView};
 use crate::kernels::reference::{self, LayerNorm, MAX_ROW};
+use crate::kernels::{Active, Core};
 
 /// The operator.
 pub static OPERATOR: Operator = Operator { kind: OpKind::LayerNormInt16, verify, run };
@@ -17,7 +18,7 @@ pub static OPERATOR: Operator = Operator { kind: OpKind::LayerNormInt16, verify,
 pub struct Parameters {
     /// One i16 factor for each value of a row.
     pub gamma: Span,
-    /// One i32 offset for each value of a row.
+    /// One i32 offset for each value of a row, below `2^30`.
     pub beta: Span,
     /// Added to the sum of squares.
     pub epsilon: u64,
@@ -54,8 +55,10 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
         return Err(Error::Shape);
     }
     let parameters: Parameters = view.parameters()?;
-    parameters.norm(view, length)?;
-    let defined = (1..=31).contains(&parameters.shift) && input.zero_point == 0 && output.zero_point == 0;
+    let norm = parameters.norm(view, length)?;
+    // Sums with the products before them have 31 bits and a sign.
+    let bounded = norm.beta.iter().all(|beta| beta.unsigned_abs() < 1 << 30);
+    let defined = bounded && (1..=31).contains(&parameters.shift) && input.zero_point == 0 && output.zero_point == 0;
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
@@ -68,7 +71,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let rows = regions.rest.read::<i16>(input)?.chunks_exact(length.max(1));
     for (x, codes) in rows.zip(elements(codes)?.chunks_exact_mut(length.max(1))) {
-        reference::layer_norm_i16(&norm, x, codes);
+        Active::layer_norm_i16(&norm, x, codes);
     }
     Ok(())
 }

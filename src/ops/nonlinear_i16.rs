@@ -7,6 +7,7 @@ use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, Argument, WideSoftmax};
+use crate::kernels::{Active, Core};
 
 /// The logistic function.
 pub static LOGISTIC: Operator =
@@ -109,10 +110,7 @@ fn run_lookup(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    for (code, result) in regions.rest.read(input)?.iter().zip(elements::<i16>(codes)?) {
-        *result = reference::lookup_i16(table, *code)? as i16;
-    }
-    Ok(())
+    Ok(Active::lookup_i16(table, regions.rest.read(input)?, elements(codes)?)?)
 }
 
 fn verify_leaky_relu(view: &StepView<'_>) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, DataType, Element, Error, OpKind, Operator, QuantizedElement, StepView};
 use crate::fixed::Multiplier;
-use crate::kernels::reference;
+use crate::kernels::{Active, Core, reference};
 
 /// F32 to int8; it has no parameters.
 pub static QUANTIZE: Operator =
@@ -27,31 +27,31 @@ pub static DEQUANTIZE_INT16: Operator =
 pub static REQUANTIZE: Operator = Operator {
     kind: OpKind::Requantize,
     verify: verify_requantize::<i8, i8>,
-    run: |call| run_requantize::<i8, i8>(call, i32::from),
+    run: |call| run_requantize::<i8, i8>(call, any(i32::from)),
 };
 /// Int16 to int16.
 pub static REQUANTIZE_INT16: Operator = Operator {
     kind: OpKind::RequantizeInt16,
     verify: verify_requantize::<i16, i16>,
-    run: |call| run_requantize::<i16, i16>(call, i32::from),
+    run: |call| run_requantize::<i16, i16>(call, any(i32::from)),
 };
 /// Int8 to int16.
 pub static WIDEN: Operator = Operator {
     kind: OpKind::Widen,
     verify: verify_requantize::<i8, i16>,
-    run: |call| run_requantize::<i8, i16>(call, i32::from),
+    run: |call| run_requantize(call, Active::widen),
 };
 /// Int16 to int8.
 pub static NARROW: Operator = Operator {
     kind: OpKind::Narrow,
     verify: verify_requantize::<i16, i8>,
-    run: |call| run_requantize::<i16, i8>(call, i32::from),
+    run: |call| run_requantize(call, Active::narrow),
 };
 /// Int32 to int16.
 pub static NARROW_INT32: Operator = Operator {
     kind: OpKind::NarrowInt32,
     verify: verify_requantize::<i32, i16>,
-    run: |call| run_requantize::<i32, i16>(call, |code| code),
+    run: |call| run_requantize::<i32, i16>(call, any(|code| code)),
 };
 
 /// Parameters of a requantization; `C` is the output's type.
@@ -116,9 +116,18 @@ fn verify_requantize<I: Element, C: QuantizedElement>(view: &StepView<'_>) -> Re
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
+/// The reference kernel for any pair of types.
+fn any<I: Element, C: QuantizedElement>(
+    widen: impl Fn(I) -> i32 + Copy,
+) -> impl Fn([i32; 2], Multiplier, [i32; 2], &[I], &mut [C]) {
+    move |zero_points, multiplier, range, x, codes| {
+        reference::requantize(zero_points, multiplier, range, x, widen, codes);
+    }
+}
+
 fn run_requantize<I: Element, C: QuantizedElement>(
     call: &mut Call<'_, '_>,
-    widen: impl Fn(I) -> i32,
+    kernel: impl Fn([i32; 2], Multiplier, [i32; 2], &[I], &mut [C]),
 ) -> Result<(), Error> {
     let view = call.view;
     let Parameters { mantissa, exponent, range } = view.parameters::<Parameters<C>>()?;
@@ -127,7 +136,6 @@ fn run_requantize<I: Element, C: QuantizedElement>(
     let regions = call.output()?;
     let [codes] = regions.writable;
     let multiplier = Multiplier { mantissa, exponent };
-    let x = regions.rest.read(input)?;
-    reference::requantize(zero_points, multiplier, range.map(C::widen), x, widen, elements::<C>(codes)?);
+    kernel(zero_points, multiplier, range.map(C::widen), regions.rest.read(input)?, elements::<C>(codes)?);
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Multiply-accumulates of a step: products with a weight, over the whole output, padding included.
+//! Multiply-accumulates of a step: products with a weight, or of two operands in attention, over the whole
+//! output, padding included.
 
 use nervelet::Model;
 use nervelet::ops::{FloatLayer, OpKind, QuantizedLayer, Step, WindowParameters, words};
-use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, packed_layer};
+use nervelet::ops::{attention, conv_2d, depthwise_conv_2d, fully_connected, packed_layer};
 
 /// The multiply-accumulates of one step of a model; 0 for steps without weights.
 pub fn of(model: &Model<'_>, step: &Step<'_>) -> u64 {
@@ -24,6 +25,12 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),
         OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.depth.into(),
         OpKind::DenseRowsInt16 => u64::from(*model.tensor(step.inputs().next()?)?.shape().last()?),
+        OpKind::AttentionInt8 | OpKind::AttentionInt16 => {
+            let scores = decode::<attention::Parameters>(step)?.scores;
+            // Every output is a sum over the keys, and the scores of its query serve all of its columns.
+            let outputs = u64::from(scores.batches) * u64::from(scores.rows) * u64::from(scores.columns);
+            return Some(outputs * u64::from(scores.depth) + output.elements() as u64 * u64::from(scores.columns));
+        }
         OpKind::RnnInt16 | OpKind::RnnFloat32 => return recurrent(model, step, 1),
         OpKind::GruInt16 | OpKind::GruFloat32 => return recurrent(model, step, 3),
         OpKind::LstmInt16 | OpKind::LstmSequenceFloat32 => return recurrent(model, step, 4),

@@ -2,6 +2,8 @@
 
 #[path = "support/device.rs"]
 mod device;
+#[path = "support/encoder.rs"]
+mod encoder;
 #[path = "support/quality.rs"]
 mod quality;
 mod support;
@@ -14,9 +16,10 @@ use ndarray_npy::read_npy;
 use nervelet::Model;
 use nervelet::learn::Pcg32;
 use nervelet_compiler::graph::{Graph, Op};
-use nervelet_compiler::{CompileOptions, Precision, compile, macs};
+use nervelet_compiler::{CompileOptions, Precision, Target, compile};
 use nervelet_importer::import_onnx;
 
+use encoder::Block;
 use quality::{Quality, Sample, measure, normal};
 
 /// Encoders of one layer, and one of two with a mean and a dense layer behind them.
@@ -124,28 +127,40 @@ fn integer_encoders_are_the_same_on_a_cortex_m4() {
 }
 
 #[test]
-fn an_encoder_takes_few_instructions_on_a_cortex_m4() {
+fn encoder_blocks_take_few_instructions_on_a_cortex_m4() {
     let Some(board) = device::cortex_m4() else { return };
-    let Some((graph, ..)) = models().into_iter().find(|(.., name)| name.starts_with("transformer2")) else { return };
-    let samples = normal_inputs(&graph, 3, 4);
-    let (integer, _) = measure(&graph, Precision::Wide, &samples, &samples).unwrap();
-    let compiled = compile(&integer, &CompileOptions::default()).unwrap();
-    let model = Model::from_bytes(&compiled.bytes).unwrap();
-    let bytes = graph.tensor(graph.inputs[0]).elements() * 2;
-    let bench = board.bench(&compiled.bytes, &[vec![9; bytes]]).unwrap();
-    let mut dense = [0; 2];
-    for (step, cost) in model.steps().zip(&bench.steps) {
-        let macs = macs::of(&model, &step);
-        println!(
-            "{:24} {:8} instructions {macs:6} multiply-accumulates",
-            format!("{:?}", step.kind()),
-            cost.instructions
-        );
-        if macs > 0 {
-            dense = [dense[0] + cost.instructions, dense[1] + macs];
+    for hidden in [128, 256] {
+        let block = Block { time: 64, width: 64, heads: 4, hidden };
+        let graph = block.graph(5);
+        let samples = normal_inputs(&graph, 3, 4);
+        for precision in [Precision::Wide, Precision::Narrow] {
+            let (integer, _) = measure(&graph, precision, &samples, &samples).unwrap();
+            device::assert_equal(&board, &integer, &samples[..3]);
+            let options = CompileOptions { target: Target::Dsp, ..CompileOptions::default() };
+            let compiled = compile(&integer, &options).unwrap();
+            let model = Model::from_bytes(&compiled.bytes).unwrap();
+            let mut random = Pcg32::new(7);
+            let input =
+                (0..block.time * block.width).flat_map(|_| (random.below(40_000) as i32 - 20_000).to_le_bytes());
+            let input: Vec<u8> =
+                input.collect::<Vec<u8>>().chunks_exact(4).flat_map(|code| [code[0], code[1]]).collect();
+            let bench = board.bench(&compiled.bytes, &[input]).unwrap();
+            for (step, cost) in model.steps().zip(&bench.steps) {
+                let elements = step.outputs().filter_map(|id| model.tensor(id)).map(|it| it.elements()).sum::<usize>();
+                println!(
+                    "{:22} {:8} instructions, {:6.2} an output element, {:.3} a multiply-accumulate of the block",
+                    format!("{:?}", step.kind().unwrap()),
+                    cost.instructions,
+                    cost.instructions as f64 / elements as f64,
+                    cost.instructions as f64 / block.macs() as f64,
+                );
+            }
+            let each = bench.total.instructions as f64 / block.macs() as f64;
+            println!(
+                "{precision:?}, {block:?}: {} instructions, {each:.3} a multiply-accumulate; arena {}",
+                bench.total.instructions, compiled.arena_bytes
+            );
+            assert!(each <= 1.7, "{precision:?}: {each:.3} instructions a multiply-accumulate");
         }
     }
-    let each = dense[0] as f64 / dense[1] as f64;
-    println!("{} instructions, dense layers {each:.3} a multiply-accumulate", bench.total.instructions);
-    assert!(each <= 1.6, "dense layers take {each:.3} instructions a multiply-accumulate");
 }

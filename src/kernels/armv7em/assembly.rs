@@ -21,6 +21,8 @@ global_asm!(
     include_str!("add.s"),
     include_str!("wide.s"),
     include_str!("rows.s"),
+    include_str!("attention.s"),
+    include_str!("stream.s"),
     ".text",
     options(raw)
 );
@@ -145,9 +147,9 @@ pub struct Columns {
 /// What the sum is given; see `add.s`.
 #[repr(C)]
 pub struct Add {
-    pub scaled: *const i8,
-    pub exact: *const i8,
-    pub output: *mut i8,
+    pub scaled: *const u8,
+    pub exact: *const u8,
+    pub output: *mut u8,
     pub scaled_factor: i32,
     pub scaled_offset: i32,
     pub scaled_mantissa: i32,
@@ -157,7 +159,7 @@ pub struct Add {
     pub mantissa: i32,
     pub right: i32,
     pub zero_point: i32,
-    pub output_end: *mut i8,
+    pub output_end: *mut u8,
 }
 
 /// What the products of rows are given; see `rows.s`.
@@ -208,7 +210,104 @@ pub struct WideTaps {
     pub weight_step: usize,
 }
 
+/// What the scores of two queries are given; see `attention.s`.
+#[repr(C)]
+pub struct Scores {
+    pub keys: *const u32,
+    pub keys_end: *const u32,
+    pub queries: *const u32,
+    pub queries_end: *const u32,
+    pub row: *mut i32,
+    pub right: u32,
+    pub left: u32,
+    pub half: u32,
+    pub largest: [i32; 2],
+    pub entry: usize,
+}
+
+/// What the powers of one query are given; see `attention.s`.
+#[repr(C)]
+pub struct Powers {
+    pub row: *mut i32,
+    pub end: *mut i32,
+    pub largest: i32,
+    pub mantissa: u32,
+    pub half: u32,
+    pub shift: u32,
+    pub table: *const u16,
+}
+
+/// What four columns of two queries are given; see `attention.s`.
+#[repr(C)]
+pub struct Context {
+    pub probabilities: *const i32,
+    pub end: *const i32,
+    pub values: *const u32,
+    pub mantissa: u32,
+    pub half: u32,
+    pub right: u32,
+    pub zero_point: i32,
+    pub results: *mut i32,
+    pub entry: usize,
+}
+
+/// What a row adds up to; see `stream.s`.
+#[repr(C)]
+#[derive(Default)]
+pub struct Moments {
+    pub sum: i32,
+    pub squares: [u32; 2],
+}
+
+/// What a normalisation is given; see `stream.s`.
+#[repr(C)]
+pub struct Normalize {
+    pub x: *const i16,
+    pub end: *const i16,
+    pub gamma: *const i16,
+    pub beta: *const i32,
+    pub output: *mut i16,
+    pub factor: i32,
+    pub offset: i32,
+    pub root: u32,
+    pub high_shift: u32,
+    pub shift: u32,
+}
+
+/// What a change of scale is given; see `stream.s`.
+#[repr(C)]
+pub struct Rescale {
+    pub x: *const u8,
+    pub output: *mut u8,
+    pub factor: i32,
+    pub offset: i32,
+    pub mantissa: i32,
+    pub right: i32,
+    pub zero_point: i32,
+    pub end: *const u8,
+}
+
 unsafe extern "C" {
+    /// Codes of int16 as codes of int8.
+    pub fn nervelet_narrow(frame: *const Rescale);
+    /// Codes of int8 as codes of int16.
+    pub fn nervelet_widen_codes(frame: *const Rescale);
+    /// The sum of codes and of their squares.
+    pub fn nervelet_moments(x: *const i16, count: usize, moments: *mut Moments);
+    /// Normalises a row.
+    pub fn nervelet_normalize(frame: *const Normalize);
+    /// A function as a table.
+    pub fn nervelet_interpolate(x: *const i16, end: *const i16, table: *const i16, output: *mut i16);
+    /// The sum of two tensors of int16.
+    pub fn nervelet_add_wide(frame: *const Add);
+    /// Scores of two queries with all keys.
+    pub fn nervelet_scores(frame: *mut Scores);
+    /// Powers of one query's scores and their sum.
+    pub fn nervelet_powers(frame: *const Powers) -> u32;
+    /// Powers of two queries over their sums.
+    pub fn nervelet_probabilities(row: *mut i32, end: *mut i32, sums: *const [u32; 2]);
+    /// Four columns of two queries.
+    pub fn nervelet_context(frame: *const Context);
     /// Computes all groups of rows.
     pub fn nervelet_rows(frame: *const Rows);
     /// Adds two tensors.

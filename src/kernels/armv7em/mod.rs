@@ -11,6 +11,8 @@
 //! | `pooling.s` | sums of four channels in two words, the largest in one |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `wide.s` | rows of int8 weights over int16 pixels |
+//! | `attention.s` | two queries at a time: scores, powers of one half, probabilities, sums of values |
+//! | `stream.s` | int16 codes one after the other: normalisation, tables |
 //! | `rows.s` | int16 inputs, four rows of int8 weights at a time: recurrent layers |
 //!
 //! The Rust beside them walks the images, proves every address with checked slices, and calls the assembly.
@@ -19,6 +21,7 @@
 
 mod add;
 mod assembly;
+mod attention;
 mod columns;
 mod convolution;
 mod dense;
@@ -26,11 +29,14 @@ mod depthwise;
 mod dot;
 mod pooling;
 mod rows;
+mod stream;
 mod wide;
 
+use super::blocked_attention;
 use super::packing::{self, armv7em::Layout};
-use super::reference::{AddParameters, Broadcast, MulParameters};
-use super::{Core, PackedLayer, Result, RowQuads, WideRequantization, Window};
+use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
+use super::{Code, Core, PackedLayer, Result, RowQuads, WideRequantization, Window};
+use crate::fixed::Multiplier;
 
 /// An Armv7E-M core.
 #[derive(Debug, Clone, Copy)]
@@ -71,12 +77,36 @@ impl Core for Armv7em {
         }
     }
 
+    fn attention<C: Code>(attention: &Attention, operands: [&[C]; 3], scratch: &mut [i32], output: &mut [C]) -> Result {
+        blocked_attention::attention::<C, attention::Dsp>(attention, operands, scratch, output)
+    }
+
     fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
         rows::row_product(rows, x, results)
     }
 
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
         add::add(broadcast, parameters, a, b, output)
+    }
+
+    fn add_i16(broadcast: &Broadcast, parameters: &AddParameters, a: &[i16], b: &[i16], output: &mut [i16]) -> Result {
+        add::add_i16(broadcast, parameters, a, b, output)
+    }
+
+    fn layer_norm_i16(norm: &LayerNorm<'_>, x: &[i16], codes: &mut [i16]) {
+        stream::layer_norm_i16(norm, x, codes);
+    }
+
+    fn lookup_i16(table: &[i16], x: &[i16], codes: &mut [i16]) -> Result {
+        stream::lookup_i16(table, x, codes)
+    }
+
+    fn narrow(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i16], codes: &mut [i8]) {
+        stream::narrow(zero_points, multiplier, range, x, codes);
+    }
+
+    fn widen(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i8], codes: &mut [i16]) {
+        stream::widen(zero_points, multiplier, range, x, codes);
     }
 
     fn conv_2d_i16(

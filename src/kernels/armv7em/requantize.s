@@ -29,13 +29,13 @@
 
 @ For the sums of add.s, which are doubled and rounded twice one after the other: asrs leaves the last bit shifted out
 @ in the carry, and adding it rounds halves up.
-.macro REQUANTIZE sum, mantissa, shift, zero_point
+.macro REQUANTIZE sum, mantissa, shift, zero_point, bits
  lsl \sum, \sum, #1
  smmulr \sum, \sum, \mantissa
  add \sum, \sum, \sum, asr #31
  asrs \sum, \sum, \shift
  adc \sum, \sum, \zero_point
- ssat \sum, #8, \sum
+ ssat \sum, #\bits, \sum
 .endm
 
 @ Brings four codes into [low, high], both given four times in a word.

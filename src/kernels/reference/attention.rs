@@ -60,9 +60,10 @@ pub struct Attention {
 const LOWEST: i64 = 31 << 12;
 
 /// `softmax(q k) v` for each query: scores are exact sums, probabilities are Q0.15 of powers of two from a table, rounded
-/// once after the division by their sum, and so is each output code. `row` has one place for each key.
+/// once after the division by their sum, and so is each output code. `row` has at least one place for each key.
 pub fn attention<C: Code>(attention: &Attention, [q, k, v]: [&[C]; 3], row: &mut [i32], output: &mut [C]) -> Result {
     let Attention { scores, context, zero_points: [zero_q, zero_k, zero_v, zero_output], .. } = *attention;
+    let row = row.get_mut(..scores.columns as usize).ok_or(OutOfBounds)?;
     let mut outputs = output.iter_mut();
     for batch in 0..scores.batches {
         let place = |strides: [u32; 3], second: u32, third: u32| {

@@ -34,23 +34,29 @@ pub const fn fraction_bits(length: usize) -> u32 {
 /// With `c = n x - sum(x)` the variance is `sum(c^2) / n^3`, exactly; the reciprocal of its root is `rho / 2^15` times a
 /// power of two. Normalised values are rounded to `fraction` bits, and the result once more.
 pub fn layer_norm_i16(norm: &LayerNorm<'_>, x: &[i16], codes: &mut [i16]) {
-    let count = x.len() as i32;
+    let count = x.len() as u32;
     let sum = if norm.centred { x.iter().fold(0_i32, |sum, x| sum.wrapping_add((*x).into())) } else { 0 };
-    let centre = |x: i16| i32::from(x).wrapping_mul(count).wrapping_sub(sum);
-    let squares = x.iter().fold(0_u64, |squares, x| {
-        let centred = u64::from(centre(*x).unsigned_abs());
-        squares.wrapping_add(centred.wrapping_mul(centred))
-    });
-    let variance = (squares / (count.max(1) as u64)).saturating_add(norm.epsilon).max(1);
-    let (root, exponent) = reciprocal_root(variance);
+    let square = |x: i16| i32::from(x).wrapping_mul(x.into()) as u32;
+    let squares = x.iter().fold(0_u64, |squares, x| squares.wrapping_add(square(*x).into()));
+    let (root, exponent) = root_of_variance(norm, count, sum, squares);
     // Both are bounded, so the shift is at least 1: 15 - 14 + 0.
     let shift = (15 + exponent).saturating_sub(norm.fraction).max(1);
     for (((x, code), gamma), beta) in x.iter().zip(codes).zip(norm.gamma).zip(norm.beta) {
-        let scaled = i64::from(centre(*x)).wrapping_mul(root.into());
+        let centred = i32::from(*x).wrapping_mul(count as i32).wrapping_sub(sum);
+        let scaled = i64::from(centred).wrapping_mul(root.into());
         let normalised = round_shift_wide(scaled, shift).clamp(-32_768, 32_767) as i32;
         let affine = i64::from(normalised.wrapping_mul((*gamma).into())).wrapping_add((*beta).into());
         *code = i16::saturate(round_shift_wide(affine, norm.shift).clamp(-65_536, 65_535) as i32);
     }
+}
+
+/// `2^15 / sqrt(m)` and `e` for a row's `variance * n^2 + epsilon = m 4^e` from its sum, or 0, and the sum of its squares:
+/// `sum(c^2) / n` is `n sum(x^2) - sum(x)^2`, a whole number.
+#[inline(always)]
+pub fn root_of_variance(norm: &LayerNorm<'_>, count: u32, sum: i32, squares: u64) -> (u32, u32) {
+    let square = i64::from(sum).wrapping_mul(sum.into()) as u64;
+    let variance = squares.wrapping_mul(count.into()).wrapping_sub(square);
+    reciprocal_root(variance.saturating_add(norm.epsilon).max(1))
 }
 
 /// `2^15 / sqrt(m)`, rounded, and `e`, with `x = m 4^e` and `m` from 1 to 4, for `x >= 1`.
@@ -58,11 +64,19 @@ fn reciprocal_root(x: u64) -> (u32, u32) {
     let exponent = x.ilog2() / 2;
     // m with 30 fractional bits.
     let mantissa = if exponent > 15 { x >> (2 * exponent - 30) } else { x << (30 - 2 * exponent) };
-    let square = ((1_u64 << 60) / mantissa.max(1)) as u32;
-    let root = square.isqrt();
+    let below = |square: u32| mantissa.wrapping_mul(square.into()) <= 1 << 60;
+    // Bit by bit, without a division: the largest root whose square is not beyond 2^30 / m.
+    let (mut root, mut bit) = (0_u32, 1_u32 << 15);
+    while bit > 0 {
+        let next = root | bit;
+        if below(next.wrapping_mul(next)) {
+            root = next;
+        }
+        bit >>= 1;
+    }
     // Up where the square is beyond (root + 1/2)^2.
-    let up = square.wrapping_sub(root.wrapping_mul(root)) > root;
-    (root.wrapping_add(u32::from(up)), exponent)
+    let up = below(root.wrapping_mul(root).wrapping_add(root).wrapping_add(1));
+    (root.wrapping_add(up.into()), exponent)
 }
 
 #[cfg(test)]

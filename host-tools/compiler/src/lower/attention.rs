@@ -1,12 +1,14 @@
 //! Attention and layer normalisation in integers.
 
 use anyhow::{Context, Result, ensure};
+use nervelet::kernels::blocked_attention::scratch_words;
 use nervelet::kernels::reference::{Factor, MAX_ROW, fraction_bits};
 use nervelet::ops::{DataType, OpKind, attention, layer_norm_i16};
 
 use super::movement::matrices;
 use super::{Lowering, scale};
 use crate::graph::{Data, Node};
+use crate::pack::Target;
 
 impl Lowering<'_> {
     /// Scaled dot-product attention; `factor` multiplies the scores.
@@ -41,9 +43,11 @@ impl Lowering<'_> {
             output: Factor::from_real(output),
         };
         self.step(node, kind, 3, &parameters)?;
-        let scratch = scores.columns as usize * size_of::<i32>();
+        let most = scratch_words(&scores, &context) * size_of::<i32>();
+        // A row of scores is enough, but slow: who names a core wants it fast.
+        let least = if self.target == Target::Any { scores.columns as usize * size_of::<i32>() } else { most };
         let step = self.program.steps.last_mut().context("there is no step")?;
-        (step.scratch_bytes, step.most_scratch_bytes) = (scratch, scratch);
+        (step.scratch_bytes, step.most_scratch_bytes) = (least, most);
         Ok(())
     }
 

@@ -4,4 +4,5 @@ mod bench;
 mod finetune;
 mod inference;
 mod packed;
+mod sequence;
 mod support;

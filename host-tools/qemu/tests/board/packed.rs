@@ -2,7 +2,7 @@
 //! from packed weights, and by the boards from packed ones.
 
 use nervelet::learn::Pcg32;
-use nervelet::ops::DataType;
+use nervelet::ops::{DataType, OpKind};
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Data, Graph, Node, Op, Padding, Quantization, Tensor, TensorId, Window};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile};
@@ -13,9 +13,9 @@ const CASES: usize = 2;
 const LAYERS: usize = 24;
 
 /// A graph of layers side by side, each with an input and an output of its own.
-struct Layers {
+pub(crate) struct Layers {
     random: Pcg32,
-    graph: Graph,
+    pub(crate) graph: Graph,
 }
 
 impl Layers {
@@ -23,15 +23,15 @@ impl Layers {
         Self { random: Pcg32::new(seed), graph: Graph { name: "layers".into(), ..Graph::default() } }
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.random.below(end as u32) as usize
     }
 
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    fn code(&mut self) -> i8 {
+    pub(crate) fn code(&mut self) -> i8 {
         // Extremes often, where sums are largest.
         match self.below(6) {
             0 => -128,
@@ -45,7 +45,7 @@ impl Layers {
         self.tensor_of(shape, data_type, quantization, data)
     }
 
-    fn tensor_of(
+    pub(crate) fn tensor_of(
         &mut self,
         shape: &[usize],
         data_type: DataType,
@@ -57,7 +57,7 @@ impl Layers {
     }
 
     /// Adds a node whose first inputs are the graph's.
-    fn node(&mut self, op: Op, inputs: Vec<TensorId>, activations: usize, output: TensorId) {
+    pub(crate) fn node(&mut self, op: Op, inputs: Vec<TensorId>, activations: usize, output: TensorId) {
         let name = format!("layer {}", self.graph.nodes.len());
         self.graph.inputs.extend(&inputs[..activations]);
         self.graph.normalization.extend(vec![None; activations]);
@@ -65,7 +65,7 @@ impl Layers {
         self.graph.outputs.push(output);
     }
 
-    fn zero_point(&mut self) -> i32 {
+    pub(crate) fn zero_point(&mut self) -> i32 {
         let any = self.below(256) as i32 - 128;
         self.one_of(&[-128, -128, 127, 0, any])
     }
@@ -242,17 +242,26 @@ fn host(bytes: &[u8], cases: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
 }
 
 fn random_layers_equal_the_reference(name: &str, target: Target, seeds: std::ops::Range<u64>) {
+    equal_the_reference(name, target, seeds, Layers::add_any);
+}
+
+/// Networks of random layers on the host and on a board.
+pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::Range<u64>, add: fn(&mut Layers)) {
     let Some(board) = board(name) else { return };
     for seed in seeds {
         let mut layers = Layers::new(seed);
         for _ in 0..LAYERS {
-            layers.add_any();
+            add(&mut layers);
         }
         let options = |target| CompileOptions { target, ..CompileOptions::default() };
         let plain = compile(&layers.graph, &options(Target::Any)).unwrap();
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
-        assert_eq!(model.file().core, target.core());
+        // Files name a core for their packed layers.
+        let is_packed =
+            |kind| matches!(kind, OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked | OpKind::FullyConnectedPacked);
+        let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
+        assert_eq!(model.file().core, if packs { target.core() } else { 0 });
         let sizes: Vec<usize> = layers
             .graph
             .inputs
