@@ -97,9 +97,8 @@ pub fn shift(shift: &Shift, front: &[u8], back: &[u8], history: &mut [u8]) -> Re
     let mut back = back.chunks_exact(backs.max(1));
     for block in history.chunks_exact_mut(block.max(1)) {
         let kept = block.len().checked_sub(backs).ok_or(OutOfBounds)?;
-        let (from, to) = (fronts.wrapping_add(by), kept.wrapping_add(by));
-        if from < to && to <= block.len() {
-            block.copy_within(from..to, fronts);
+        if let Some(moving) = block.get_mut(fronts..kept.wrapping_add(by)).filter(|moving| by <= moving.len()) {
+            moving.copy_within(by.., 0);
         }
         let (before, end) = block.split_at_mut_checked(kept).ok_or(OutOfBounds)?;
         end.copy_from_slice(back.next().filter(|back| back.len() == end.len()).ok_or(OutOfBounds)?);
