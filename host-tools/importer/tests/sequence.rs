@@ -16,7 +16,7 @@ use ndarray_npy::read_npy;
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
-use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, compile, compile_quantized, macs};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, Target, compile, compile_quantized, macs};
 use nervelet_importer::import_onnx;
 
 use layers::{CELLS, Layers};
@@ -232,4 +232,38 @@ fn recurrent_layers_take_few_instructions_on_a_cortex_m4() {
         );
         assert!(each <= 1.6, "{cell:?}: {each:.3} instructions for each multiply-accumulate");
     }
+}
+
+/// A network of 20,896 parameters: a GRU from 32 to 64 units with a dense layer of 32 outputs on every step, as a stream.
+#[test]
+fn a_streaming_gru_is_small_on_a_cortex_m4() {
+    const STEPS: u64 = 100;
+    let Some(board) = device::cortex_m4() else { return };
+    let (mut layers, x) = Layers::new(17, 1, 32);
+    let states = layers.recurrent(x, Cell::Gru { reset_after: true }, 64, false)[0];
+    let logits = layers.dense(states, 32);
+    layers.graph.outputs = vec![logits];
+    let constants = layers.graph.tensors.iter().filter(|tensor| tensor.data.is_some());
+    assert_eq!(constants.map(|tensor| tensor.elements()).sum::<usize>(), 20_896);
+    assert_eq!(layers.graph.keep_states(), 1);
+    let frames: Vec<_> = (0..STEPS).map(|_| normal(&mut layers.random, 32)).collect();
+    let samples = frames.iter().map(|frame| vec![&frame[..]]);
+    let options = CompileOptions { trainable_head: false, target: Target::Dsp, ..CompileOptions::default() };
+    let compiled = compile_quantized(&layers.graph, &options, samples).unwrap();
+    let model = Model::from_bytes(&compiled.bytes).unwrap();
+    let macs: u64 = model.steps().map(|step| macs::of(&model, &step)).sum();
+    assert_eq!(macs, 20_480);
+    let bench = board.bench(&compiled.bytes, &[vec![7; 32 * 2]]).unwrap();
+    let (flash, arena) = (compiled.bytes.len() as u64 + bench.text_bytes, compiled.arena_bytes);
+    let each = bench.total.instructions as f64 / macs as f64;
+    println!(
+        "model {}, code {}: flash {flash}, arena {arena}, stack {}; {} instructions for {STEPS} steps, {each:.3} a multiply-accumulate",
+        compiled.bytes.len(),
+        bench.text_bytes,
+        bench.stack_bytes,
+        STEPS * bench.total.instructions,
+    );
+    assert!(flash <= 40_000, "{flash} bytes of flash");
+    assert!(arena <= 4_000, "{arena} bytes of arena");
+    assert!(each <= 1.6, "{each:.3} instructions a multiply-accumulate");
 }
