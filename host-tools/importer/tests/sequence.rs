@@ -15,7 +15,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::read_npy;
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
-use nervelet_compiler::graph::{Activation, Cell, Graph, Op};
+use nervelet_compiler::graph::{Activation, Cell, Graph, Op, Tensor};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Precision, Target, compile, compile_quantized, macs};
 use nervelet_importer::import_onnx;
 
@@ -244,7 +244,7 @@ fn a_streaming_gru_is_small_on_a_cortex_m4() {
     let logits = layers.dense(states, 32);
     layers.graph.outputs = vec![logits];
     let constants = layers.graph.tensors.iter().filter(|tensor| tensor.data.is_some());
-    assert_eq!(constants.map(|tensor| tensor.elements()).sum::<usize>(), 20_896);
+    assert_eq!(constants.map(Tensor::elements).sum::<usize>(), 20_896);
     assert_eq!(layers.graph.keep_states(), 1);
     let frames: Vec<_> = (0..STEPS).map(|_| normal(&mut layers.random, 32)).collect();
     let samples = frames.iter().map(|frame| vec![&frame[..]]);
