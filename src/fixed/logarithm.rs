@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn logarithms_are_close() {
-        for step in 0..4000_i32 {
+        for step in (0..4000_i32).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let raw = (1 << 19) + step * step * 100;
             let exact = libm::log(f64::from(raw) / 524_288.0);
             let found = f64::from(logarithm(raw, 12)) / 67_108_864.0;

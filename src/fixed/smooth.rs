@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn powers_are_within_the_bound() {
-        for t in 0..20 << 12 {
+        for t in (0..20 << 12).step_by(if cfg!(miri) { 997 } else { 1 }) {
             let exact = 32_768.0 * libm::exp2(-f64::from(t) / 4096.0);
             let found = f64::from(power_of_half(t));
             // The first step is worth 32767 rather than 32768.

@@ -85,16 +85,18 @@ fn log_mel_features_are_those_of_the_definition() {
     };
     let long = MelSettings { frame_length: 2_048, frame_step: 2_048, fft: Fft::N2048, ..KWS.mel };
     let short = MelSettings { frame_length: 64, frame_step: 1, fft: Fft::N64, bands: 12, ..KWS.mel };
-    for settings in [KWS.mel, other, long, short] {
+    // The definition's transform of 2,048 points takes an interpreter half an hour.
+    let settings = if cfg!(miri) { &[short][..] } else { &[KWS.mel, other, long, short] };
+    for settings in settings {
         let sound = sound(settings.frame_length + 5 * settings.frame_step / 2);
         let mut workspace = vec![f32::NAN; settings.workspace()];
-        let mut mel = LogMel::new(&settings, &mut workspace).unwrap();
+        let mut mel = LogMel::new(settings, &mut workspace).unwrap();
         let mut rows = 0;
         for (t, sample) in sound.iter().enumerate() {
             let Some(row) = mel.push(*sample) else { continue };
             let begin = rows * settings.frame_step;
             assert_eq!(t + 1, begin + settings.frame_length);
-            let expected = log_mel(&settings, &sound[begin..=t]);
+            let expected = log_mel(settings, &sound[begin..=t]);
             let difference = largest_difference(row, &expected);
             println!("{} points, row {rows}: {difference:e}", settings.fft.length());
             assert!(difference < 1e-5, "{difference:e}");
@@ -108,7 +110,10 @@ fn log_mel_features_are_those_of_the_definition() {
 #[test]
 fn cepstral_coefficients_are_those_of_the_definition() {
     for coefficients in [1, 10, 40] {
-        let settings = MfccSettings { coefficients, ..KWS };
+        let mut settings = MfccSettings { coefficients, ..KWS };
+        if cfg!(miri) {
+            settings.mel = MelSettings { frame_length: 64, frame_step: 16, fft: Fft::N64, ..KWS.mel };
+        }
         let sound = sound(settings.mel.frame_length + settings.mel.frame_step);
         let mut workspace = vec![f32::NAN; settings.workspace()];
         let mut mfcc = Mfcc::new(&settings, &mut workspace).unwrap();
