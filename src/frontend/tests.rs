@@ -112,7 +112,8 @@ fn cepstral_coefficients_are_those_of_the_definition() {
     for coefficients in [1, 10, 40] {
         let mut settings = MfccSettings { coefficients, ..KWS };
         if cfg!(miri) {
-            settings.mel = MelSettings { frame_length: 64, frame_step: 16, fft: Fft::N64, ..KWS.mel };
+            let mel = MelSettings { frame_length: 64, frame_step: 16, fft: Fft::N64, bands: 12, ..KWS.mel };
+            settings = MfccSettings { mel, coefficients: coefficients.min(mel.bands) };
         }
         let sound = sound(settings.mel.frame_length + settings.mel.frame_step);
         let mut workspace = vec![f32::NAN; settings.workspace()];
@@ -121,7 +122,7 @@ fn cepstral_coefficients_are_those_of_the_definition() {
         for (t, sample) in sound.iter().enumerate() {
             let Some(row) = mfcc.push(*sample) else { continue };
             let expected = log_mel(&settings.mel, &sound[rows * settings.mel.frame_step..=t]);
-            let difference = largest_difference(row, &cepstrum(&expected, coefficients));
+            let difference = largest_difference(row, &cepstrum(&expected, settings.coefficients));
             println!("{coefficients} coefficients, row {rows}: {difference:e}");
             assert!(difference < 1e-5, "{difference:e}");
             rows += 1;

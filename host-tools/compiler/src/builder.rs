@@ -1,7 +1,10 @@
 //! Builds a float [`Graph`] layer by layer, inferring and checking shapes at once.
 
+mod sequence;
+
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
+pub use sequence::RecurrentWeights;
 
 use crate::graph::{Activation, Data, Graph, Node, Normalization, Op, Tensor, TensorId, Window};
 

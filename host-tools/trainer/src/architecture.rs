@@ -1,11 +1,16 @@
 //! A recipe's layers with every shape worked out: what the trained network, the exported graph and the report share.
 
+mod sequence;
+
 use std::fmt;
 
 use anyhow::Result;
+use nervelet_compiler::graph::{self, Cell};
 
 use crate::dataset::Facts;
-use crate::recipe::{Extent, LayerSpec, Loss, Padding, Recipe};
+use crate::recipe::{Extent, LayerSpec, Loss, Padding, PositionValues, Recipe, RecurrentOutput};
+pub(crate) use sequence::Part;
+pub use sequence::{Encoder, Recurrent};
 
 /// The shape of one example between two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,20 @@ pub enum Operation {
     GlobalAveragePool,
     /// Map to vector in the order height, width, channel.
     Flatten,
-    /// Fully connected.
+    /// The last step of a sequence.
+    LastStep,
+    /// Recurrent layers over a sequence.
+    Recurrent(Recurrent),
+    /// A Transformer's encoder layer over a sequence.
+    Encoder(Encoder),
+    /// A constant added to each step of a sequence.
+    PositionalEncoding(PositionValues),
+    /// Over the channels of each step, or of a vector.
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Fully connected; of a sequence, each step alone.
     Dense {
         /// Outputs.
         units: usize,
@@ -81,6 +99,8 @@ pub enum Activation {
     Tanh,
     /// 1 / (1 + e^-x).
     Sigmoid,
+    /// x times the probability that a standard normal variable is below x.
+    Gelu,
 }
 
 /// A sliding window; rows first, then columns.
@@ -142,6 +162,14 @@ impl Shape {
         self.len() == 0
     }
 
+    /// Steps of a sequence, pixels of a map; a vector has one.
+    pub fn steps(self) -> usize {
+        match self {
+            Self::Map([height, width, _]) => height * width,
+            Self::Vector(_) => 1,
+        }
+    }
+
     /// Extent of the innermost axis.
     pub fn channels(self) -> usize {
         match self {
@@ -188,8 +216,11 @@ impl Operation {
             Self::Depthwise { multiplier, window, bias } => {
                 input.channels() * multiplier * (window.kernel.iter().product::<usize>() + usize::from(bias))
             }
-            Self::BatchNorm { .. } => 2 * input.channels(),
-            Self::Dense { units, bias } => units * (input.len() + usize::from(bias)),
+            Self::BatchNorm { .. } | Self::LayerNorm { .. } => 2 * input.channels(),
+            Self::Dense { units, bias } => units * (input.channels() + usize::from(bias)),
+            Self::PositionalEncoding(PositionValues::Learned) => input.len(),
+            Self::Recurrent(layer) => elements(&layer.parts(input.channels())),
+            Self::Encoder(layer) => elements(&layer.parts(input.channels())),
             _ => 0,
         }
     }
@@ -202,9 +233,15 @@ impl Operation {
             }
             Self::Depthwise { window, .. } => output.len() * window.kernel.iter().product::<usize>(),
             Self::Dense { units, .. } => units * input.len(),
+            Self::Recurrent(layer) => input.steps() * layer.multiply_accumulates(input.channels()),
+            Self::Encoder(layer) => layer.multiply_accumulates(input.steps(), input.channels()),
             _ => 0,
         }
     }
+}
+
+fn elements(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.shape.iter().product::<usize>()).sum()
 }
 
 impl Architecture {
@@ -245,7 +282,11 @@ impl Architecture {
                 Loss::CrossEntropy => format!("one value for each of the {outputs} classes"),
                 Loss::Mse => format!("the {outputs} values of the input again"),
             };
-            let message = format!("the last layer gives {}, but must give {wanted}", plan.shape);
+            let hint = match plan.shape {
+                Shape::Map(_) => ": put last_step, global_average_pool or flatten before the last dense layer",
+                Shape::Vector(_) => "",
+            };
+            let message = format!("the last layer gives {}, but must give {wanted}{hint}", plan.shape);
             return Err(source.error(&["layers"], message));
         }
         if !plan.layers.iter().any(|layer| matches!(layer.operation, Operation::Dense { .. })) {
@@ -272,7 +313,7 @@ impl Architecture {
 
     /// What the last dense layer, the head that a device trains, takes.
     pub fn head_features(&self) -> usize {
-        self.head().map_or(0, |layer| layer.input.len())
+        self.head().map_or(0, |layer| layer.input.channels())
     }
 
     /// The last dense layer.
@@ -340,6 +381,32 @@ impl Plan {
             LayerSpec::Relu6 => self.push(name, Operation::Activation(Activation::Relu6)),
             LayerSpec::Tanh => self.push(name, Operation::Activation(Activation::Tanh)),
             LayerSpec::Sigmoid => self.push(name, Operation::Activation(Activation::Sigmoid)),
+            LayerSpec::Gelu => self.push(name, Operation::Activation(Activation::Gelu)),
+            LayerSpec::LastStep => {
+                self.sequence()?;
+                self.push(name, Operation::LastStep)
+            }
+            LayerSpec::Rnn(ref spec) => {
+                self.recurrent(name, Recurrent::new(Cell::Rnn { activation: graph::Activation::None }, spec))
+            }
+            LayerSpec::Gru(ref spec) => self.recurrent(name, Recurrent::new(Cell::Gru { reset_after: true }, spec)),
+            LayerSpec::Lstm(ref spec) => self.recurrent(name, Recurrent::new(Cell::Lstm, spec)),
+            LayerSpec::TransformerEncoder(ref spec) => {
+                self.sequence()?;
+                let channels = input.channels();
+                if channels % spec.heads != 0 {
+                    return Err(format!("{} heads don't divide {channels} channels", spec.heads));
+                }
+                for layer in 0..spec.layers {
+                    self.push(format!("{name}.{layer}"), Operation::Encoder(spec.into()))?;
+                }
+                Ok(())
+            }
+            LayerSpec::PositionalEncoding { values } => {
+                self.sequence()?;
+                self.push(name, Operation::PositionalEncoding(values))
+            }
+            LayerSpec::LayerNorm { epsilon } => self.push(name, Operation::LayerNorm { epsilon }),
             LayerSpec::MaxPool { size, stride, padding } => {
                 let window = window(input, size, stride.unwrap_or(size), padding)?;
                 self.push(name, Operation::MaxPool(window))
@@ -363,7 +430,12 @@ impl Plan {
         }
     }
 
-    /// A one-dimensional kernel needs a sequence.
+    fn recurrent(&mut self, name: String, layer: Recurrent) -> Result<(), String> {
+        self.sequence()?;
+        self.push(name, Operation::Recurrent(layer))
+    }
+
+    /// What works along time needs a sequence.
     fn sequence(&self) -> Result<(), String> {
         match self.shape {
             Shape::Map([1, ..]) => Ok(()),
@@ -391,16 +463,30 @@ impl Plan {
             (Operation::GlobalAveragePool, Shape::Map([_, _, channels])) => Shape::Vector(channels),
             (Operation::Flatten, shape) => Shape::Vector(shape.len()),
             (Operation::Dense { units, .. }, Shape::Vector(_)) => Shape::Vector(units),
+            (Operation::Dense { units, .. }, Shape::Map([1, time, _])) => Shape::Map([1, time, units]),
             (Operation::Dense { .. }, Shape::Map(_)) => {
+                let needs = "needs a vector or a sequence";
                 return Err(format!(
-                    "needs a vector, but a map {input} comes in: put flatten or global_average_pool before it"
+                    "{needs}, but a map {input} comes in: put flatten or global_average_pool before it"
                 ));
             }
+            (Operation::LastStep, Shape::Map([_, _, channels])) => Shape::Vector(channels),
+            (Operation::Recurrent(layer), Shape::Map([_, time, _])) => match layer.output {
+                RecurrentOutput::Sequence => Shape::Map([1, time, layer.units * layer.directions]),
+                RecurrentOutput::Last => Shape::Vector(layer.units * layer.directions),
+            },
+            (Operation::Encoder(_) | Operation::PositionalEncoding(_), shape) => shape,
             (Operation::Concatenate, Shape::Vector(length)) => match self.side_values.take() {
                 Some(side) => Shape::Vector(length + side),
                 None => return Err("there is no side input (input.side), or it was already taken".into()),
             },
-            (Operation::BatchNorm { .. } | Operation::Activation(_) | Operation::Dropout { .. }, shape) => shape,
+            (
+                Operation::BatchNorm { .. }
+                | Operation::LayerNorm { .. }
+                | Operation::Activation(_)
+                | Operation::Dropout { .. },
+                shape,
+            ) => shape,
             (_, shape) => return Err(format!("can't take what comes in: {shape}")),
         };
         self.layers.push(Layer { name, operation, input, output });
@@ -451,7 +537,12 @@ mod tests {
     #[test]
     fn a_layer_that_does_not_fit_is_named_with_what_came_in() {
         for (layers, wanted) in [
-            (layer("dense", ""), "demo.toml:8: layer 0 (dense): needs a vector, but a map 80 × 6 comes in"),
+            (layer("dense", ""), "gives 80 × 8, but must give one value for each of the 8 classes: put last_step"),
+            (
+                layer("flatten", "") + &layer("gru", "units = 2"),
+                "demo.toml:11: layer 1 (gru): needs a sequence [time, channels], but 480 values come in",
+            ),
+            (layer("transformer_encoder", "heads = 4\nfeed_forward = 8"), "4 heads don't divide 6 channels"),
             (layer("flatten", "") + &layer("conv1d", "filters = 2\nkernel = 3"), "layer 1 (conv1d): needs a sequence"),
             (layer("conv1d", "filters = 2\nkernel = 81\npadding = \"valid\""), "does not fit into 1 × 80"),
             (layer("flatten", "") + &layer("dense", "units = 3"), "must give one value for each of the 8 classes"),

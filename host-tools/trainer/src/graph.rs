@@ -1,5 +1,7 @@
 //! Hands a trained network over to the compiler: the same layers over NHWC tensors, with the weights laid out for it.
 
+mod sequence;
+
 use anyhow::{Context, Result, ensure};
 use nervelet_compiler::graph::{self, Graph, Padding, TensorId};
 use nervelet_compiler::{BatchNormStatistics, GraphBuilder};
@@ -94,7 +96,7 @@ impl Branch<'_> {
                 }
                 let weights = self.builder.constant(&format!("{name}.weight"), &[units, inputs], values)?;
                 let bias = self.bias(layer, bias)?;
-                self.builder.fully_connected(name, x, weights, bias)
+                self.builder.linear(name, x, weights, bias)
             }
             Operation::BatchNorm { epsilon, .. } => {
                 let part = |part: &str| self.weight(layer, part).map(|weight| weight.values.clone());
@@ -111,6 +113,15 @@ impl Branch<'_> {
             Operation::Activation(Activation::Relu6) => Ok(self.builder.clamp(name, x, graph::Activation::Relu6)),
             Operation::Activation(Activation::Tanh) => Ok(self.builder.tanh(name, x)),
             Operation::Activation(Activation::Sigmoid) => Ok(self.builder.logistic(name, x)),
+            Operation::Activation(Activation::Gelu) => Ok(self.builder.gelu(name, x)),
+            Operation::LastStep => self.builder.last_step(name, x),
+            Operation::Recurrent(plan) => self.recurrent(layer, &plan, x),
+            Operation::Encoder(plan) => self.encoder(layer, &plan, x),
+            Operation::LayerNorm { epsilon } => {
+                let [gamma, beta] = ["gamma", "beta"].map(|part| self.constant(layer, part));
+                self.builder.layer_norm(name, x, gamma?, beta?, epsilon as f32)
+            }
+            Operation::PositionalEncoding(values) => self.positional_encoding(layer, values, x),
             Operation::MaxPool(window) => self.builder.max_pool_2d(name, x, window.into()),
             Operation::AveragePool(window) => self.builder.average_pool_2d(name, x, window.into()),
             Operation::GlobalAveragePool => self.builder.global_average_pool(name, x),
@@ -135,12 +146,13 @@ impl Branch<'_> {
     }
 
     fn bias(&mut self, layer: &Layer, present: bool) -> Result<Option<TensorId>> {
-        if !present {
-            return Ok(None);
-        }
-        let bias = self.weight(layer, "bias")?;
-        let (shape, values) = (bias.shape.clone(), bias.values.clone());
-        self.builder.constant(&format!("{}.bias", layer.name), &shape, values).map(Some)
+        present.then(|| self.constant(layer, "bias")).transpose()
+    }
+
+    /// A weight as it is.
+    fn constant(&mut self, layer: &Layer, part: &str) -> Result<TensorId> {
+        let Weight { shape, values } = self.weight(layer, part)?.clone();
+        self.builder.constant(&format!("{}.{part}", layer.name), &shape, values)
     }
 }
 

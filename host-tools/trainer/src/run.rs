@@ -288,7 +288,7 @@ impl Run {
             .weights
             .get(&format!("{}.weight", layer.name))
             .with_context(|| format!("the checkpoint has no weights of {}", layer.name))?;
-        let outputs = layer.output.len();
+        let outputs = layer.output.channels();
         let weights = (0..outputs).flat_map(|output| weight.values.iter().skip(output).step_by(outputs)).copied();
         let bias = self.checkpoint.weights.get(&format!("{}.bias", layer.name));
         Ok((weights.collect(), bias.map_or_else(|| vec![0.0; outputs], |bias| bias.values.clone())))

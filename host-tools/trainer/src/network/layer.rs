@@ -7,10 +7,13 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand::RngExt;
 
+use super::encoder::{Encoder, LayerNorm, sinusoidal};
+use super::recurrent::Recurrent;
 use super::weights::{Slot, Start, Weight, Weights};
 use super::{Mode, Signal};
-use crate::architecture::{self, Activation, Operation, Window};
+use crate::architecture::{self, Activation, Operation, Part, Window};
 use crate::random::Generator;
+use crate::recipe::{PositionValues, RecurrentOutput};
 
 /// A layer with its weights.
 #[derive(Module, Debug)]
@@ -19,7 +22,31 @@ pub(super) enum Layer {
     Convolution(Convolution),
     BatchNorm(BatchNorm),
     Dense(Dense),
+    Recurrent(Recurrent),
+    Encoder(Encoder),
+    LayerNorm(LayerNorm),
+    PositionalEncoding(PositionalEncoding),
     Plain(Plain),
+}
+
+/// Where the values of a layer's tensors come from.
+pub(super) struct Filler<'a> {
+    layer: &'a str,
+    fill: &'a mut dyn FnMut(&Slot) -> Result<Vec<f32>>,
+}
+
+impl Filler<'_> {
+    pub(super) fn tensor(&mut self, part: &Part) -> Result<TensorData> {
+        let slot = Slot { name: format!("{}.{}", self.layer, part.name), shape: part.shape.clone(), start: part.start };
+        (self.fill)(&slot).map(|values| TensorData::new(values, slot.shape))
+    }
+}
+
+/// Values `[time][channels]` that are added, trained or not.
+#[derive(Module, Debug)]
+pub(super) struct PositionalEncoding {
+    values: Param<Tensor<2>>,
+    trained: bool,
 }
 
 #[derive(Module, Debug)]
@@ -62,9 +89,16 @@ impl Layer {
         fill: &mut dyn FnMut(&Slot) -> Result<Vec<f32>>,
     ) -> Result<Self> {
         let channels = layer.input.channels();
+        let mut filler = Filler { layer: &layer.name, fill };
+        match layer.operation {
+            Operation::Recurrent(plan) => {
+                return Recurrent::build(plan, channels, device, &mut filler).map(Self::Recurrent);
+            }
+            Operation::Encoder(plan) => return Encoder::build(plan, channels, device, &mut filler).map(Self::Encoder),
+            _ => {}
+        }
         let mut tensor = |part: &str, shape: &[usize], start: Start| {
-            let slot = Slot { name: format!("{}.{part}", layer.name), shape: shape.to_vec(), start };
-            fill(&slot).map(|values| TensorData::new(values, slot.shape))
+            filler.tensor(&Part { name: part.to_owned(), shape: shape.to_vec(), start })
         };
         let mut convolution = |window: Window, groups: usize, filters: usize, bias: bool| -> Result<Self> {
             let [height, width] = window.kernel;
@@ -96,11 +130,26 @@ impl Layer {
                 }))
             }
             Operation::Dense { units, bias } => {
-                let inputs = layer.input.len();
+                let inputs = layer.input.channels();
                 let start = Start::Random { fan_in: inputs, fan_out: units };
                 let weight = Param::from_data(tensor("weight", &[inputs, units], start)?, device);
                 let bias = if bias { Some(tensor("bias", &[units], Start::Zeros)?) } else { None };
                 Ok(Self::Dense(Dense { weight, bias: bias.map(|bias| Param::from_data(bias, device)) }))
+            }
+            Operation::LayerNorm { epsilon } => {
+                let gamma = tensor("gamma", &[channels], Start::Ones)?;
+                LayerNorm::new(epsilon, gamma, tensor("beta", &[channels], Start::Zeros)?, device).map(Self::LayerNorm)
+            }
+            Operation::PositionalEncoding(values) => {
+                let shape = [layer.input.steps(), channels];
+                let trained = values == PositionValues::Learned;
+                let data = match values {
+                    PositionValues::Learned => tensor("weight", &shape, Start::Normal { deviation: 0.02 })?,
+                    PositionValues::Sinusoidal => TensorData::new(sinusoidal(shape[0], shape[1]), shape),
+                };
+                let values = Param::from_data(data, device);
+                let values = if trained { values } else { values.no_grad() };
+                Ok(Self::PositionalEncoding(PositionalEncoding { values, trained }))
             }
             operation => Ok(Self::Plain(Plain { operation })),
         }
@@ -127,7 +176,21 @@ impl Layer {
                 keep("weight", layer.weight.val().into_data());
                 layer.bias.iter().for_each(|bias| keep("bias", bias.val().into_data()));
             }
-            Self::Plain(_) => {}
+            Self::Recurrent(layer) => {
+                let parts = layer.plan().parts(layer.channels());
+                parts.iter().zip(layer.tensors()).for_each(|(part, data)| keep(&part.name, data));
+            }
+            Self::Encoder(layer) => {
+                let parts = layer.plan().parts(layer.channels());
+                parts.iter().zip(layer.tensors()).for_each(|(part, data)| keep(&part.name, data));
+            }
+            Self::LayerNorm(layer) => {
+                let [gamma, beta] = layer.tensors();
+                keep("gamma", gamma);
+                keep("beta", beta);
+            }
+            Self::PositionalEncoding(layer) if layer.trained => keep("weight", layer.values.val().into_data()),
+            Self::PositionalEncoding(_) | Self::Plain(_) => {}
         }
     }
 
@@ -144,10 +207,35 @@ impl Layer {
             (Self::Convolution(layer), Signal::Map(map)) => Signal::Map(layer.forward(map)),
             (Self::BatchNorm(layer), Signal::Map(map)) => Signal::Map(layer.forward(map, measures)),
             (Self::BatchNorm(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector, measures)),
-            (Self::Dense(layer), signal) => Signal::Vector(layer.forward(signal.into_vector())),
+            (Self::Dense(layer), Signal::Map(map)) => {
+                let sequence = to_sequence(map);
+                let [batch, time, channels] = sequence.dims();
+                let rows = layer.forward(sequence.reshape([batch * time, channels]));
+                let units = rows.dims()[1];
+                to_map(rows.reshape([batch, time, units]))
+            }
+            (Self::Dense(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector)),
+            (Self::Recurrent(layer), Signal::Map(map)) => {
+                let states = layer.forward(to_sequence(map), mode);
+                match layer.plan().output {
+                    RecurrentOutput::Sequence => to_map(states),
+                    RecurrentOutput::Last => Signal::Vector(states.squeeze_dim(1)),
+                }
+            }
+            (Self::Encoder(layer), Signal::Map(map)) => to_map(layer.forward(to_sequence(map), mode)),
+            (Self::LayerNorm(layer), Signal::Map(map)) => {
+                Signal::Map(layer.forward(map.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]))
+            }
+            (Self::LayerNorm(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector)),
+            (Self::PositionalEncoding(layer), Signal::Map(map)) => {
+                to_map(to_sequence(map) + layer.values.val().unsqueeze())
+            }
             (Self::Plain(layer), signal) => layer.forward(signal, side, mode),
-            // A planned architecture gives a convolution nothing but maps.
-            (Self::Convolution(_), vector) => vector,
+            // A planned architecture gives these nothing but maps.
+            (
+                Self::Convolution(_) | Self::Recurrent(_) | Self::Encoder(_) | Self::PositionalEncoding(_),
+                vector @ Signal::Vector(_),
+            ) => vector,
         }
     }
 }
@@ -210,6 +298,10 @@ impl Plain {
                 let mean = map.reshape([batch, channels, height * width]).mean_dim(2);
                 Signal::Vector(mean.reshape([batch, channels]))
             }
+            (Operation::LastStep, Signal::Map(map)) => {
+                let [batch, channels, _, width] = map.dims();
+                Signal::Vector(map.narrow(3, width - 1, 1).reshape([batch, channels]))
+            }
             (Operation::Dropout { rate }, signal) => match (mode, signal) {
                 (Mode::Train(random), Signal::Map(map)) => Signal::Map(drop_values(map, rate, random)),
                 (Mode::Train(random), Signal::Vector(vector)) => Signal::Vector(drop_values(vector, rate, random)),
@@ -230,11 +322,22 @@ fn activate<const D: usize>(function: Activation, tensor: Tensor<D>) -> Tensor<D
         Activation::Relu6 => tensor.clamp(0.0, 6.0),
         Activation::Tanh => tensor.tanh(),
         Activation::Sigmoid => activation::sigmoid(tensor),
+        Activation::Gelu => activation::gelu(tensor),
     }
 }
 
+/// `[batch, channels, 1, time]` as `[batch, time, channels]`.
+fn to_sequence(map: Tensor<4>) -> Tensor<3> {
+    map.squeeze_dim::<3>(2).swap_dims(1, 2)
+}
+
+/// `[batch, time, channels]` as `[batch, channels, 1, time]`.
+fn to_map(sequence: Tensor<3>) -> Signal {
+    Signal::Map(sequence.swap_dims(1, 2).unsqueeze_dim(2))
+}
+
 /// Inverted dropout (Srivastava et al. 2014) with a mask drawn here, so that it follows the recipe's seed.
-fn drop_values<const D: usize>(tensor: Tensor<D>, rate: f64, random: &mut Generator) -> Tensor<D> {
+pub(super) fn drop_values<const D: usize>(tensor: Tensor<D>, rate: f64, random: &mut Generator) -> Tensor<D> {
     if rate == 0.0 {
         return tensor;
     }

@@ -3,9 +3,13 @@
 //! burn computes in the order batch, channel, height, width. Vectors keep the device's order (height, width, channel),
 //! so a dense layer behind a flatten has the same weights here and there.
 
+mod encoder;
 mod layer;
+mod recurrent;
 mod weights;
 
+pub(crate) use encoder::sinusoidal;
+pub(crate) use weights::Start;
 pub use weights::{Weight, Weights};
 
 use anyhow::Result;

@@ -23,8 +23,25 @@ pub type Weights = BTreeMap<String, Weight>;
 
 /// What a tensor holds before training.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Start {
-    Random { fan_in: usize, fan_out: usize },
+pub(crate) enum Start {
+    /// As the recipe's initializer has it.
+    Random {
+        fan_in: usize,
+        fan_out: usize,
+    },
+    /// Uniform within sqrt(6 / (fan in + fan out)), whatever the recipe's initializer.
+    Xavier {
+        fan_in: usize,
+        fan_out: usize,
+    },
+    /// Uniform within the bound.
+    Uniform {
+        bound: f32,
+    },
+    /// Normal.
+    Normal {
+        deviation: f32,
+    },
     Zeros,
     Ones,
 }
@@ -40,19 +57,17 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn random(&self, initializer: Initializer, random: &mut Generator) -> Vec<f32> {
         let length = self.shape.iter().product();
+        let mut uniform = |bound: f32| (0..length).map(|_| random.random_range(-bound..=bound)).collect();
+        let xavier = |fan_in: usize, fan_out: usize| (6.0 / (fan_in + fan_out).max(1) as f32).sqrt();
         match self.start {
             Start::Zeros => vec![0.0; length],
             Start::Ones => vec![1.0; length],
+            Start::Uniform { bound } => uniform(bound),
+            Start::Xavier { fan_in, fan_out } => uniform(xavier(fan_in, fan_out)),
+            Start::Normal { deviation } => normal(deviation, length, random),
             Start::Random { fan_in, fan_out } => match initializer {
-                Initializer::Xavier => {
-                    let bound = (6.0 / (fan_in + fan_out).max(1) as f32).sqrt();
-                    (0..length).map(|_| random.random_range(-bound..=bound)).collect()
-                }
-                Initializer::He => {
-                    let deviation = (2.0 / fan_in.max(1) as f32).sqrt();
-                    let normal = |random: &mut Generator| -> f32 { StandardNormal.sample(random) };
-                    (0..length).map(|_| deviation * normal(random)).collect()
-                }
+                Initializer::Xavier => uniform(xavier(fan_in, fan_out)),
+                Initializer::He => normal((2.0 / fan_in.max(1) as f32).sqrt(), length, random),
             },
         }
     }
@@ -68,4 +83,9 @@ impl Slot {
         );
         Ok(weight.values.clone())
     }
+}
+
+fn normal(deviation: f32, length: usize, random: &mut Generator) -> Vec<f32> {
+    let draw = |random: &mut Generator| -> f32 { StandardNormal.sample(random) };
+    (0..length).map(|_| deviation * draw(random)).collect()
 }

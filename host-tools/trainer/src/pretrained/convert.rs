@@ -4,16 +4,19 @@
 //! flattened map its inputs are put in order: PyTorch flattens channel, height, width, this program height, width,
 //! channel, as the device does.
 
-use crate::architecture::{Layer, Operation, Shape};
+use crate::architecture::{Layer, Operation, Part, Shape};
 use crate::network::{Weight, Weights};
+use crate::recipe::PositionValues;
 
 /// The tensors of a layer, by their part of the name, with their shapes.
-pub(super) fn parts(layer: &Layer) -> Vec<(&'static str, Vec<usize>)> {
+pub(super) fn parts(layer: &Layer) -> Vec<(String, Vec<usize>)> {
     let channels = layer.input.channels();
     let with_bias = |weight: Vec<usize>, outputs: usize, bias: bool| {
-        let bias = bias.then(|| ("bias", vec![outputs]));
-        std::iter::once(("weight", weight)).chain(bias).collect()
+        let bias = bias.then(|| ("bias".to_owned(), vec![outputs]));
+        std::iter::once(("weight".to_owned(), weight)).chain(bias).collect()
     };
+    let alike = |parts: &[&str]| parts.iter().map(|part| ((*part).to_owned(), vec![channels])).collect();
+    let named = |parts: Vec<Part>| parts.into_iter().map(|part| (part.name, part.shape)).collect();
     match layer.operation {
         Operation::Convolution { filters, window, bias } => {
             let [height, width] = window.kernel;
@@ -23,10 +26,14 @@ pub(super) fn parts(layer: &Layer) -> Vec<(&'static str, Vec<usize>)> {
             let [height, width] = window.kernel;
             with_bias(vec![channels * multiplier, 1, height, width], channels * multiplier, bias)
         }
-        Operation::BatchNorm { .. } => {
-            ["gamma", "beta", "running_mean", "running_variance"].map(|part| (part, vec![channels])).to_vec()
+        Operation::BatchNorm { .. } => alike(&["gamma", "beta", "running_mean", "running_variance"]),
+        Operation::LayerNorm { .. } => alike(&["gamma", "beta"]),
+        Operation::Recurrent(plan) => named(plan.parts(channels)),
+        Operation::Encoder(plan) => named(plan.parts(channels)),
+        Operation::PositionalEncoding(PositionValues::Learned) => {
+            vec![("weight".to_owned(), vec![layer.input.steps(), channels])]
         }
-        Operation::Dense { units, bias } => with_bias(vec![layer.input.len(), units], units, bias),
+        Operation::Dense { units, bias } => with_bias(vec![channels, units], units, bias),
         _ => Vec::new(),
     }
 }
@@ -35,28 +42,29 @@ pub(super) fn parts(layer: &Layer) -> Vec<(&'static str, Vec<usize>)> {
 pub(super) fn convert(before: &[Layer], layer: &Layer, module: &[(&str, &Weight)]) -> Option<Weights> {
     let find = |name: &str| module.iter().find(|(part, _)| *part == name).map(|(_, weight)| *weight);
     let ours = parts(layer);
-    // What the layer can't hold must not get lost.
-    let has = |part: &str| ours.iter().any(|(ours, _)| *ours == part);
-    let is_norm = matches!(layer.operation, Operation::BatchNorm { .. });
-    if !is_norm && (find("running_mean").is_some() || find("bias").is_some() && !has("bias")) {
+    // What the layer can't hold must not get lost. PyTorch counts the batches that a normalization has seen.
+    let held = module.iter().filter(|(part, _)| *part != "num_batches_tracked").count();
+    if held != ours.len() {
         return None;
     }
     let mut weights = Weights::new();
     for (part, shape) in ours {
-        let theirs = match part {
+        let theirs = match part.as_str() {
             "gamma" => find("weight")?,
             "beta" => find("bias")?,
             "running_variance" => find("running_var")?,
-            _ => find(part)?,
+            part => find(part)?,
         };
-        let values = match (layer.operation, part) {
+        let values = match (layer.operation, part.as_str()) {
             (Operation::Dense { units, .. }, "weight") => {
-                if theirs.shape != [units, layer.input.len()] {
+                if theirs.shape != [units, layer.input.channels()] {
                     return None;
                 }
                 dense(before, layer, theirs)
             }
-            (Operation::BatchNorm { .. }, _) if flattened(before, layer).is_some() => return None,
+            (Operation::BatchNorm { .. } | Operation::LayerNorm { .. }, _) if flattened(before, layer).is_some() => {
+                return None;
+            }
             _ if without_ones(&theirs.shape) == without_ones(&shape) && theirs.shape.first() == shape.first() => {
                 theirs.values.clone()
             }
@@ -74,7 +82,7 @@ fn without_ones(shape: &[usize]) -> Vec<usize> {
 
 /// `[out, in]` as `[in, out]`, inputs of a flattened map in this program's order.
 fn dense(before: &[Layer], layer: &Layer, theirs: &Weight) -> Vec<f32> {
-    let inputs = layer.input.len();
+    let inputs = layer.input.channels();
     let map = flattened(before, layer);
     let place = |input: usize| match map {
         Some([height, width, channels]) if input < height * width * channels => {
@@ -92,7 +100,11 @@ fn flattened(before: &[Layer], layer: &Layer) -> Option<[usize; 3]> {
     let keeps_order = |operation: &Operation| {
         matches!(
             operation,
-            Operation::Activation(_) | Operation::Dropout { .. } | Operation::Concatenate | Operation::BatchNorm { .. }
+            Operation::Activation(_)
+                | Operation::Dropout { .. }
+                | Operation::Concatenate
+                | Operation::BatchNorm { .. }
+                | Operation::LayerNorm { .. }
         )
     };
     let Shape::Vector(_) = layer.input else { return None };

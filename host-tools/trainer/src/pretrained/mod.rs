@@ -2,7 +2,8 @@
 //!
 //! A file of this program has the recipe's own names, and its normalization is taken over with the weights. Of any
 //! other file the modules (`conv1.weight` and `conv1.bias` are one) are matched with the network's layers by kind and
-//! shape, both in their order, so that as many as possible find a partner; names need not agree.
+//! shape, both in their order, so that as many as possible find a partner; names need not agree. What is left is matched
+//! out of order.
 
 mod convert;
 mod pickle;
@@ -119,7 +120,15 @@ fn of_another(tensors: &StateDict, architecture: &Architecture) -> Pretrained {
         .map(|(before, layer)| modules.iter().map(|module| convert::convert(before, layer, &module.parts)).collect())
         .collect();
     let fits = |layer: usize, module: usize| converted.get(layer)?.get(module)?.as_ref();
-    let partners = align(layers.len(), modules.len(), |layer, module| fits(layer, module).is_some());
+    let mut partners = align(layers.len(), modules.len(), |layer, module| fits(layer, module).is_some());
+    // Some files sort their tensors by name: what is left may fit out of order.
+    for layer in 0..layers.len() {
+        let taken = |module: usize| partners.iter().any(|(_, taken)| *taken == module);
+        let free = (0..modules.len()).find(|module| !taken(*module) && fits(layer, *module).is_some());
+        if let (Some(module), false) = (free, partners.iter().any(|(taken, _)| *taken == layer)) {
+            partners.push((layer, module));
+        }
+    }
     let mut weights = Weights::new();
     let mut matches = Matches::default();
     for (index, (_, layer)) in layers.iter().enumerate() {
@@ -134,11 +143,16 @@ fn of_another(tensors: &StateDict, architecture: &Architecture) -> Pretrained {
     Pretrained { weights, normalization: None, matches }
 }
 
-/// Tensors grouped by what is before the last dot of their names, in the order of their first.
+/// Tensors grouped by what is before the last dot of their names, in the order of their first. Those of a Transformer's
+/// encoder layer, which has modules of its own, are one group.
 fn modules(tensors: &StateDict) -> Vec<Module<'_>> {
+    const ATTENTION: &str = "self_attn.in_proj_weight";
+    let encoders: Vec<&str> = tensors.iter().filter_map(|(name, _)| name.strip_suffix(ATTENTION)).collect();
     let mut modules: Vec<Module<'_>> = Vec::new();
     for (full, weight) in tensors {
-        let (name, part) = full.rsplit_once('.').unwrap_or(("", full));
+        let encoder =
+            encoders.iter().find_map(|prefix| Some((prefix.trim_end_matches('.'), full.strip_prefix(*prefix)?)));
+        let (name, part) = encoder.or(full.rsplit_once('.')).unwrap_or(("", full));
         match modules.iter_mut().find(|module| module.name == name) {
             Some(module) => module.parts.push((part, weight)),
             None => modules.push(Module { name, parts: vec![(part, weight)] }),

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extent::{Extent, Padding};
+use super::sequence::{EncoderSpec, RecurrentSpec};
+
 /// One `[[layers]]` table. A sequence `[time, channels]` is a map of height 1: the `1d` kinds work along its width.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -113,7 +116,7 @@ pub enum LayerSpec {
     /// Batch normalization of each channel (Ioffe and Szegedy 2015); folded into the convolution before it at export.
     BatchNorm {
         /// Added to the variance.
-        #[serde(default = "batch_norm_epsilon")]
+        #[serde(default = "epsilon")]
         epsilon: f64,
         /// Share of the running statistics that each batch replaces.
         #[serde(default = "batch_norm_momentum")]
@@ -127,6 +130,8 @@ pub enum LayerSpec {
     Tanh,
     /// 1 / (1 + e^-x).
     Sigmoid,
+    /// x times the probability that a standard normal variable is below x (Hendrycks and Gimpel 2016).
+    Gelu,
     /// Largest value under the window.
     MaxPool {
         /// `[height, width]` of the window; one number is a width along time when the height is 1.
@@ -151,7 +156,29 @@ pub enum LayerSpec {
     GlobalAveragePool,
     /// A map becomes a vector, in the order height, width, channel.
     Flatten,
-    /// Fully connected.
+    /// The last step of a sequence: it becomes a vector.
+    LastStep,
+    /// A simple recurrent layer (Elman 1990).
+    Rnn(RecurrentSpec),
+    /// Gated recurrent units (Cho et al. 2014).
+    Gru(RecurrentSpec),
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997).
+    Lstm(RecurrentSpec),
+    /// Layers of self-attention and feed-forward networks over a sequence (Vaswani et al. 2017).
+    TransformerEncoder(EncoderSpec),
+    /// Adds to each step of a sequence what tells it from the others.
+    PositionalEncoding {
+        /// Where the values come from.
+        #[serde(default)]
+        values: PositionValues,
+    },
+    /// Normalization of each step, or of a vector, over its channels (Ba et al. 2016).
+    LayerNorm {
+        /// Added to the variance.
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+    },
+    /// Fully connected; of a sequence, each step alone.
     Dense {
         /// Outputs. Left out in the last layer: one a class, or one an input value when the loss is `mse`.
         units: Option<usize>,
@@ -168,49 +195,15 @@ pub enum LayerSpec {
     Concatenate,
 }
 
-/// `[height, width]`, or one number.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(untagged)]
-pub enum Extent {
-    /// The same along both.
-    Both(usize),
-    /// Height, then width.
-    Each([usize; 2]),
-}
-
-/// What a convolution or pool does at the borders.
+/// The values of a positional encoding.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum Padding {
-    /// The output is the input's size divided by the stride, rounded up; the odd sample of padding goes to the end.
+pub enum PositionValues {
+    /// Sines and cosines of the position, with wavelengths from 2 pi to 10 000 times that.
     #[default]
-    Same,
-    /// Only where the kernel lies wholly inside.
-    Valid,
-    /// So many elements on both sides, as PyTorch has it: `[height, width]`, or one number for both.
-    #[serde(untagged)]
-    Each(Extent),
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self::Both(1)
-    }
-}
-
-impl Extent {
-    /// `[height, width]` over a map of the given height: along a sequence one number means its width.
-    pub fn over(self, height: usize) -> [usize; 2] {
-        match self {
-            Self::Both(size) if height == 1 => [1, size],
-            Self::Both(size) => [size, size],
-            Self::Each(sizes) => sizes,
-        }
-    }
-
-    fn has_zero(self) -> bool {
-        self.over(2).contains(&0)
-    }
+    Sinusoidal,
+    /// Trained.
+    Learned,
 }
 
 impl LayerSpec {
@@ -228,6 +221,14 @@ impl LayerSpec {
             Self::Relu6 => "relu6",
             Self::Tanh => "tanh",
             Self::Sigmoid => "sigmoid",
+            Self::Gelu => "gelu",
+            Self::LastStep => "last_step",
+            Self::Rnn(_) => "rnn",
+            Self::Gru(_) => "gru",
+            Self::Lstm(_) => "lstm",
+            Self::TransformerEncoder(_) => "transformer_encoder",
+            Self::PositionalEncoding { .. } => "positional_encoding",
+            Self::LayerNorm { .. } => "layer_norm",
             Self::MaxPool { .. } => "max_pool",
             Self::AveragePool { .. } => "average_pool",
             Self::GlobalAveragePool => "global_average_pool",
@@ -240,15 +241,11 @@ impl LayerSpec {
 
     /// Whether it is a function of each value alone, without parameters.
     pub fn is_activation(&self) -> bool {
-        matches!(self, Self::Relu | Self::Relu6 | Self::Tanh | Self::Sigmoid)
+        matches!(self, Self::Relu | Self::Relu6 | Self::Tanh | Self::Sigmoid | Self::Gelu)
     }
 
     /// What is wrong with the layer whatever comes in.
     pub(super) fn check(&self) -> Result<(), String> {
-        let above_zero = |name: &str, is_zero: bool| match is_zero {
-            true => Err(format!("{name} must be at least 1")),
-            false => Ok(()),
-        };
         match *self {
             Self::Conv1d { filters, kernel, stride, .. } | Self::SeparableConv1d { filters, kernel, stride, .. } => {
                 above_zero("filters", filters == 0)?;
@@ -275,29 +272,43 @@ impl LayerSpec {
                 above_zero("stride", stride.is_some_and(Extent::has_zero))
             }
             Self::Dense { units, .. } => above_zero("units", units == Some(0)),
+            Self::Rnn(ref spec) => spec.check(true, false),
+            Self::Gru(ref spec) => spec.check(false, true),
+            Self::Lstm(ref spec) => spec.check(false, false),
+            Self::TransformerEncoder(ref spec) => spec.check(),
+            Self::LayerNorm { epsilon } => positive("epsilon", epsilon),
             Self::BatchNorm { epsilon, momentum } => {
-                if !(epsilon.is_finite() && epsilon > 0.0) {
-                    return Err(format!("epsilon must be above zero, is {epsilon}"));
-                }
+                positive("epsilon", epsilon)?;
                 match momentum > 0.0 && momentum <= 1.0 {
                     true => Ok(()),
                     false => Err(format!("momentum must be above 0 and at most 1, is {momentum}")),
                 }
             }
-            Self::Dropout { rate } => match (0.0..1.0).contains(&rate) {
-                true => Ok(()),
-                false => Err(format!("rate must be at least 0 and below 1, is {rate}")),
-            },
+            Self::Dropout { rate } => share("rate", rate),
             _ => Ok(()),
         }
     }
 }
 
-fn one() -> usize {
+pub(super) fn above_zero(name: &str, is_zero: bool) -> Result<(), String> {
+    if is_zero { Err(format!("{name} must be at least 1")) } else { Ok(()) }
+}
+
+pub(super) fn positive(name: &str, value: f64) -> Result<(), String> {
+    let fits = value.is_finite() && value > 0.0;
+    if fits { Ok(()) } else { Err(format!("{name} must be above zero, is {value}")) }
+}
+
+pub(super) fn share(name: &str, value: f64) -> Result<(), String> {
+    let fits = (0.0..1.0).contains(&value);
+    if fits { Ok(()) } else { Err(format!("{name} must be at least 0 and below 1, is {value}")) }
+}
+
+pub(super) fn one() -> usize {
     1
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -305,7 +316,7 @@ fn valid() -> Padding {
     Padding::Valid
 }
 
-fn batch_norm_epsilon() -> f64 {
+pub(super) fn epsilon() -> f64 {
     1e-5
 }
 

@@ -5,12 +5,16 @@
 //! [`crate::architecture`].
 
 mod dataset;
+mod extent;
 mod layer;
+mod sequence;
 mod source;
 mod training;
 
 pub use dataset::{ArrayFolderSpec, CsvSpec, DatasetSpec, Fractions, GesturesSpec, SplitBy, WindowSpec};
-pub use layer::{Extent, LayerSpec, Padding};
+pub use extent::{Extent, Padding};
+pub use layer::{LayerSpec, PositionValues};
+pub use sequence::{EncoderActivation, EncoderSpec, RecurrentOutput, RecurrentSpec, RnnActivation};
 pub use source::Source;
 pub use training::{
     AugmentationSpec, ClassWeighting, ClassWeights, EarlyStopping, Initializer, Loss, Monitor, OptimizerKind,
