@@ -33,6 +33,8 @@ pub struct TrainingSpec {
     pub epsilon: f64,
     /// L2 penalty; decoupled from the gradient for `adamw`.
     pub weight_decay: f64,
+    /// The largest norm of all gradients together; larger ones are scaled down to it. As they are when left out.
+    pub clip_norm: Option<f64>,
     /// Weight of each class in the loss.
     pub class_weights: ClassWeights,
     /// How weights start.
@@ -189,6 +191,7 @@ impl Default for TrainingSpec {
             beta_2: 0.999,
             epsilon: 1e-8,
             weight_decay: 0.0,
+            clip_norm: None,
             class_weights: ClassWeights::Named(ClassWeighting::None),
             initializer: Initializer::He,
             monitor: Monitor::ValLoss,
@@ -232,6 +235,9 @@ impl TrainingSpec {
         }
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return error("weight_decay", format!("must be at least zero, is {}", self.weight_decay));
+        }
+        if let Some(norm) = self.clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
+            return error("clip_norm", format!("must be above zero, is {norm}"));
         }
         if self.loss == Loss::Mse && self.monitor != Monitor::ValLoss {
             return error("monitor", "an autoencoder (loss = \"mse\") can only be monitored by val_loss".into());

@@ -1,6 +1,7 @@
 //! The training loop: shuffled mini-batches, validation each epoch, the best epoch's weights kept.
 
 mod augmentation;
+mod clipping;
 mod examples;
 mod objective;
 mod optimizer;
@@ -130,7 +131,10 @@ pub(crate) fn fit(
             }
             loss_sum += value * rows.len() as f64;
             seen += rows.len();
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+            if let Some(largest) = spec.clip_norm {
+                gradients = clipping::clip_norm(gradients, &network, largest);
+            }
             network = optimizer.step(learning_rate, network, gradients);
             progress.step(epoch, loss_sum / seen as f64);
         }
