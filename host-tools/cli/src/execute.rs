@@ -78,10 +78,7 @@ fn encode_one(session: &mut Session<'_, '_>, index: usize, cases: &Cases, case: 
         }
         Values::Float32(values) => {
             session.set_input(index, part(values, cases.count, case))?;
-            match session.input_mut::<i8>(index) {
-                Ok(codes) => Ok(bytemuck::cast_slice(codes).to_vec()),
-                Err(_) => Ok(bytemuck::cast_slice(session.input_mut::<f32>(index)?).to_vec()),
-            }
+            Ok(session.input_bytes_mut(index)?.to_vec())
         }
     }
 }

@@ -62,7 +62,7 @@ pub struct Results {
     pub scores: Option<[Scores; 2]>,
     /// Share of test samples where both give the same class.
     pub agreement: Option<f64>,
-    /// Mean squared reconstruction error of both on the test split, in normalised units, for an autoencoder.
+    /// Mean squared error of both on the test split, in normalised units, for an autoencoder or a regression.
     pub errors: Option<[f64; 2]>,
     /// The board compared with, samples compared, output values that differ.
     pub verified: Option<Verified>,
@@ -186,10 +186,16 @@ fn measure(
         results.agreement = Some(same as f64 / rows.len().max(1) as f64);
         results.scores = Some(scores);
     } else {
-        let normalization = &run.checkpoint().input;
-        let targets: Vec<Vec<f32>> = rows.iter().map(|row| normalization.apply(dataset.example(*row))).collect();
+        let checkpoint = run.checkpoint();
+        let normalized = |row: &usize| match &checkpoint.target {
+            Some(target) => target.apply(dataset.target(*row)),
+            None => checkpoint.input.apply(dataset.example(*row)),
+        };
+        let targets: Vec<Vec<f32>> = rows.iter().map(normalized).collect();
         let error = |outputs: &[Vec<f32>]| {
             let squares = outputs.iter().zip(&targets).map(|(output, target)| {
+                // A regression's outputs have the units of what they predict.
+                let output = checkpoint.target.as_ref().map_or_else(|| output.clone(), |target| target.apply(output));
                 output.iter().zip(target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>()
                     / target.len().max(1) as f64
             });

@@ -56,6 +56,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             println!("{split:?}: accuracy {:.4}, macro F1 {:.4}", scores.accuracy, scores.macro_f1);
         }
     }
+    for scores in &record.regression {
+        println!(
+            "{:?}: {} off by {:.4} (root mean square), {:.4} (mean), R² {:.4}",
+            scores.split, scores.target, scores.root_mean_squared_error, scores.mean_absolute_error, scores.r_squared
+        );
+    }
     if let Some(anomalies) = &record.anomalies {
         match anomalies.area_under_curve {
             Some(area) => println!("anomalies: area under the curve {area:.4}"),

@@ -8,7 +8,7 @@ use anyhow::Result;
 use nervelet_compiler::graph::{self, Cell};
 
 use crate::dataset::Facts;
-use crate::recipe::{Extent, LayerSpec, Loss, Padding, PositionValues, Recipe, RecurrentOutput};
+use crate::recipe::{Extent, LayerSpec, Padding, PositionValues, Recipe, RecurrentOutput, Task};
 pub(crate) use sequence::Part;
 pub use sequence::{Encoder, Recurrent};
 
@@ -251,9 +251,11 @@ impl Architecture {
     /// Which layer, what came in, what it needs; or what the last layer must give.
     pub fn plan(recipe: &Recipe, dataset: &Facts) -> Result<Self> {
         let source = &recipe.source;
-        let outputs = match recipe.training.loss {
-            Loss::CrossEntropy => dataset.classes.len(),
-            Loss::Mse => dataset.example_len(),
+        let task = recipe.task();
+        let outputs = match task {
+            Task::Classification => dataset.classes.len(),
+            Task::Reconstruction => dataset.example_len(),
+            Task::Regression => dataset.targets.len(),
         };
         let side = match (&recipe.input.side, &dataset.side) {
             (Some(spec), &Some((_, width))) => {
@@ -278,9 +280,10 @@ impl Architecture {
             return Err(source.error(&["input", "side"], "no layer of kind concatenate takes the side input".into()));
         }
         if plan.shape != Shape::Vector(outputs) {
-            let wanted = match recipe.training.loss {
-                Loss::CrossEntropy => format!("one value for each of the {outputs} classes"),
-                Loss::Mse => format!("the {outputs} values of the input again"),
+            let wanted = match task {
+                Task::Classification => format!("one value for each of the {outputs} classes"),
+                Task::Reconstruction => format!("the {outputs} values of the input again"),
+                Task::Regression => format!("one value for each of {}", dataset.targets.join(", ")),
             };
             let hint = match plan.shape {
                 Shape::Map(_) => ": put last_step, global_average_pool or flatten before the last dense layer",
@@ -288,6 +291,11 @@ impl Architecture {
             };
             let message = format!("the last layer gives {}, but must give {wanted}{hint}", plan.shape);
             return Err(source.error(&["layers"], message));
+        }
+        // Its weights take on the scale of what is predicted.
+        let dense = Some(Operation::Dense { units: outputs, bias: true });
+        if task == Task::Regression && plan.layers.last().map(|layer| layer.operation) != dense {
+            return Err(source.error(&["layers"], "a regression ends in a dense layer with a bias".into()));
         }
         if !plan.layers.iter().any(|layer| matches!(layer.operation, Operation::Dense { .. })) {
             return Err(source.error(&["layers"], "there is no dense layer".into()));

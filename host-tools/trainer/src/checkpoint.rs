@@ -19,6 +19,8 @@ pub struct Checkpoint {
     pub input: Normalization,
     /// Of the side input.
     pub side: Option<Normalization>,
+    /// Of what a regression predicts: the last layer gives normalized values.
+    pub target: Option<Normalization>,
 }
 
 impl Checkpoint {
@@ -35,8 +37,8 @@ impl Checkpoint {
             }
         };
         keep("input", &self.input);
-        if let Some(side) = &self.side {
-            keep("side", side);
+        for (name, normalization) in [("side", &self.side), ("target", &self.target)] {
+            normalization.iter().for_each(|normalization| keep(name, normalization));
         }
         let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
             .into_iter()
@@ -71,8 +73,8 @@ impl Checkpoint {
             Some(Normalization { mean: part("mean")?.values, scale: part("scale")?.values })
         };
         let input = take("input").with_context(|| format!("{} lacks the input's normalization", path.display()))?;
-        let side = take("side");
-        Ok(Self { weights, input, side })
+        let (side, target) = (take("side"), take("target"));
+        Ok(Self { weights, input, side, target })
     }
 }
 
@@ -88,6 +90,7 @@ mod tests {
             weights: Weights::from([("layer0.dense.weight".to_owned(), weight)]),
             input: normalization.clone(),
             side: Some(normalization),
+            target: None,
         };
         let path = std::env::temp_dir().join(format!("nervelet-checkpoint-{}.safetensors", std::process::id()));
         checkpoint.save(&path).unwrap();

@@ -22,6 +22,7 @@ pub(crate) fn to_graph(
     checkpoint: &Checkpoint,
     classes: &[String],
 ) -> Result<Graph> {
+    let checkpoint = &in_real_units(architecture, checkpoint)?;
     let mut branch = Branch { builder: GraphBuilder::new(name), checkpoint };
     let [height, width, channels] = architecture.input;
     let input = branch.builder.input("input", &[1, height, width, channels], normalization(&checkpoint.input));
@@ -37,6 +38,22 @@ pub(crate) fn to_graph(
         output = branch.builder.softmax("softmax", output);
     }
     Ok(branch.builder.finish(&[output], classes))
+}
+
+/// A regression's last layer gives normalized values; here it takes on their units.
+pub(crate) fn in_real_units(architecture: &Architecture, checkpoint: &Checkpoint) -> Result<Checkpoint> {
+    let mut checkpoint = checkpoint.clone();
+    let (Some(target), Some(head)) = (&checkpoint.target, architecture.head()) else { return Ok(checkpoint) };
+    for part in ["weight", "bias"] {
+        let name = format!("{}.{part}", head.name);
+        let weight = checkpoint.weights.get_mut(&name).with_context(|| format!("the checkpoint has no {name}"))?;
+        let offset = |mean: f32| if part == "bias" { mean } else { 0.0 };
+        // The outputs are innermost.
+        for (value, (mean, scale)) in weight.values.iter_mut().zip(target.mean.iter().zip(&target.scale).cycle()) {
+            *value = *value / scale + offset(*mean);
+        }
+    }
+    Ok(checkpoint)
 }
 
 /// The identity needs no pre-processing.

@@ -23,5 +23,5 @@ mod run;
 mod training;
 
 pub use pretrained::Matches;
-pub use run::{Anomalies, Record, Run, SplitScores, SubjectScores, TrainOptions, train};
+pub use run::{Anomalies, Record, RegressionScores, Run, SplitScores, SubjectScores, TrainOptions, train};
 pub use training::Epoch;

@@ -121,6 +121,33 @@ pub fn operating_characteristic(scores: &[f64], positive: &[bool]) -> Vec<(f64, 
     points
 }
 
+/// How far predictions of a value are off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegressionErrors {
+    /// Square root of the mean squared error.
+    pub root_mean_squared: f64,
+    /// Mean of the error's magnitude.
+    pub mean_absolute: f64,
+    /// Share of the variance that the prediction explains; 0 where there is none.
+    pub r_squared: f64,
+}
+
+impl RegressionErrors {
+    /// Compares each prediction with the value that was wanted.
+    pub fn new(predicted: &[f64], wanted: &[f64]) -> Self {
+        let count = wanted.len().max(1) as f64;
+        let errors = || predicted.iter().zip(wanted).map(|(predicted, wanted)| predicted - wanted);
+        let mean = wanted.iter().sum::<f64>() / count;
+        let squared = errors().map(|error| error * error).sum::<f64>() / count;
+        let variance = wanted.iter().map(|wanted| (wanted - mean).powi(2)).sum::<f64>() / count;
+        Self {
+            root_mean_squared: squared.sqrt(),
+            mean_absolute: errors().map(f64::abs).sum::<f64>() / count,
+            r_squared: if variance > 0.0 { 1.0 - squared / variance } else { 0.0 },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +180,13 @@ mod tests {
         let logits = [1.0, 2.0, -1.0];
         let expected = -f64::from(softmax(&logits)[1]).ln();
         assert!((cross_entropy(&logits, 1) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn errors_of_a_regression_by_hand() {
+        let errors = RegressionErrors::new(&[1.0, 2.0, 5.0, 4.0], &[1.0, 3.0, 3.0, 5.0]);
+        // Squares 0, 1, 4, 1 around a variance of 2.
+        assert_eq!(errors, RegressionErrors { root_mean_squared: 1.5_f64.sqrt(), mean_absolute: 1.0, r_squared: 0.25 });
+        assert_eq!(RegressionErrors::new(&[2.0], &[2.0]).r_squared, 0.0);
     }
 }

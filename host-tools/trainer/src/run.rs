@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::{Architecture, Layer, Operation};
 use crate::checkpoint::Checkpoint;
 use crate::dataset::{Dataset, Facts, Role, Split};
-use crate::metrics::{Scores, area_under_curve};
+use crate::metrics::{RegressionErrors, Scores, area_under_curve};
 use crate::network::Network;
 use crate::pretrained::{self, Matches};
 use crate::random::{Purpose, stream};
-use crate::recipe::{Loss, Recipe};
+use crate::recipe::{Recipe, Task};
 use crate::report::{self, Fragment};
 use crate::training::{self, Epoch, Examples};
 
@@ -74,6 +74,9 @@ pub struct Record {
     pub subjects: Vec<SubjectScores>,
     /// An autoencoder's errors.
     pub anomalies: Option<Anomalies>,
+    /// A regression's errors on each split, with the kept weights.
+    #[serde(default)]
+    pub regression: Vec<RegressionScores>,
     /// How long it took.
     pub seconds: f64,
     /// The same for people.
@@ -104,6 +107,21 @@ pub struct SubjectScores {
     pub accuracy: f64,
     /// Share of the rows with the role eval that is right; absent without such rows.
     pub eval_accuracy: Option<f64>,
+}
+
+/// How well a regression predicts a value on a split.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct RegressionScores {
+    /// Which one.
+    pub split: Split,
+    /// The value's name.
+    pub target: String,
+    /// Square root of the mean squared error, in the value's unit.
+    pub root_mean_squared_error: f64,
+    /// Mean of the error's magnitude, in the value's unit.
+    pub mean_absolute_error: f64,
+    /// Share of the variance on the split that the prediction explains; below 0, the split's mean would be better.
+    pub r_squared: f64,
 }
 
 /// How far reconstruction errors tell anomalies.
@@ -169,6 +187,7 @@ pub fn train(recipe: &Path, options: &TrainOptions) -> Result<Run> {
         scores: Vec::new(),
         subjects: Vec::new(),
         anomalies: None,
+        regression: Vec::new(),
         seconds,
         report: Fragment::default(),
     };
@@ -251,20 +270,25 @@ impl Run {
     /// # Errors
     /// When the checkpoint does not fit the recipe.
     pub fn graph(&self) -> Result<Graph> {
-        let classes: &[String] = match self.recipe.training.loss {
-            Loss::CrossEntropy => &self.record.dataset.classes,
-            Loss::Mse => &[],
+        let classes: &[String] = match self.recipe.task() {
+            Task::Classification => &self.record.dataset.classes,
+            Task::Reconstruction | Task::Regression => &[],
         };
         crate::graph::to_graph(&self.record.name, &self.architecture, &self.checkpoint, classes)
     }
 
-    /// The float network's outputs for rows of a dataset: logits, or the reconstruction of the normalized values.
+    /// The float network's outputs for rows of a dataset: logits, the reconstruction of the normalized values, or what a
+    /// regression predicts, in its units.
     ///
     /// # Errors
     /// When the checkpoint does not fit the recipe, or a row is not in the dataset.
     pub fn evaluate_float(&self, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
         let (network, device) = self.network(dataset, rows)?;
-        Ok(training::outputs(&network, &self.examples(dataset), rows, &device))
+        let outputs = training::outputs(&network, &self.examples(dataset), rows, &device);
+        Ok(match &self.checkpoint.target {
+            Some(target) => outputs.iter().map(|values| target.undo(values)).collect(),
+            None => outputs,
+        })
     }
 
     /// What the head, the last dense layer, takes for rows of a dataset.
@@ -283,14 +307,14 @@ impl Run {
     pub fn head(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         let dense = |layer: &&Layer| matches!(layer.operation, Operation::Dense { .. });
         let layer = self.architecture.layers.iter().rev().find(dense).context("the network has no dense layer")?;
-        let weight = self
-            .checkpoint
+        let checkpoint = crate::graph::in_real_units(&self.architecture, &self.checkpoint)?;
+        let weight = checkpoint
             .weights
             .get(&format!("{}.weight", layer.name))
             .with_context(|| format!("the checkpoint has no weights of {}", layer.name))?;
         let outputs = layer.output.channels();
         let weights = (0..outputs).flat_map(|output| weight.values.iter().skip(output).step_by(outputs)).copied();
-        let bias = self.checkpoint.weights.get(&format!("{}.bias", layer.name));
+        let bias = checkpoint.weights.get(&format!("{}.bias", layer.name));
         Ok((weights.collect(), bias.map_or_else(|| vec![0.0; outputs], |bias| bias.values.clone())))
     }
 
@@ -311,13 +335,14 @@ impl Run {
     }
 
     fn examples(&self, dataset: &Dataset) -> Examples {
-        Examples::new(dataset, &self.checkpoint.input, self.checkpoint.side.as_ref())
+        Examples::new(dataset, &self.checkpoint.input, self.checkpoint.side.as_ref(), self.checkpoint.target.as_ref())
     }
 
     fn measure(&mut self, dataset: &Dataset) -> Result<()> {
-        match self.recipe.training.loss {
-            Loss::CrossEntropy => self.measure_classifier(dataset),
-            Loss::Mse => self.measure_autoencoder(dataset),
+        match self.recipe.task() {
+            Task::Classification => self.measure_classifier(dataset),
+            Task::Reconstruction => self.measure_autoencoder(dataset),
+            Task::Regression => self.measure_regression(dataset),
         }
     }
 
@@ -355,6 +380,31 @@ impl Run {
         Ok(())
     }
 
+    fn measure_regression(&mut self, dataset: &Dataset) -> Result<()> {
+        for split in [Split::Train, Split::Val, Split::Test] {
+            let rows = dataset.split(split);
+            if rows.is_empty() {
+                continue;
+            }
+            let outputs = self.evaluate_float(dataset, &rows)?;
+            for (index, target) in self.record.dataset.targets.iter().enumerate() {
+                let pairs = outputs.iter().zip(&rows).filter_map(|(output, row)| {
+                    Some((f64::from(*output.get(index)?), f64::from(*dataset.target(*row).get(index)?)))
+                });
+                let (predicted, wanted): (Vec<f64>, Vec<f64>) = pairs.unzip();
+                let errors = RegressionErrors::new(&predicted, &wanted);
+                self.record.regression.push(RegressionScores {
+                    split,
+                    target: target.clone(),
+                    root_mean_squared_error: errors.root_mean_squared,
+                    mean_absolute_error: errors.mean_absolute,
+                    r_squared: errors.r_squared,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn measure_autoencoder(&mut self, dataset: &Dataset) -> Result<()> {
         let normal = self.recipe.dataset.normal();
         let is_normal = |row: usize| normal.is_empty() || normal.contains(&dataset.classes[dataset.rows[row].label]);
@@ -362,7 +412,7 @@ impl Run {
         let examples = self.examples(dataset);
         let errors_of = |split: Split| -> Vec<(f64, bool)> {
             let rows = dataset.split(split);
-            let errors = training::reconstruction_errors(&network, &examples, &rows, &device);
+            let errors = training::squared_errors(&network, &examples, &rows, &device);
             errors.into_iter().zip(rows.iter().map(|&row| !is_normal(row))).collect()
         };
         let area = |errors: &[(f64, bool)]| {

@@ -55,6 +55,7 @@ pub(super) fn load(spec: &ArrayFolderSpec, folder: &Path, side: Option<&str>) ->
         classes,
         values,
         side,
+        targets: None,
         rows,
     })
 }

@@ -6,13 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use rand::seq::SliceRandom;
 
-use super::{Dataset, Role, Row, Split, column, parse_split};
+use super::{Dataset, Role, Row, Split, Targets, column, parse_split};
 use crate::random::{Purpose, stream};
 use crate::recipe::{CsvSpec, Fractions, SplitBy, WindowSpec};
 
 /// A line of the table.
 struct Line {
     values: Vec<f32>,
+    /// NaN where it was not measured.
+    targets: Vec<f32>,
     label: usize,
     subject: String,
     split: Option<Split>,
@@ -31,6 +33,7 @@ pub(super) fn load(spec: &CsvSpec, folder: &Path, seed: u64) -> Result<Dataset> 
         None => lines.iter().map(|line| line.split).collect(),
     };
     let mut values = Vec::new();
+    let mut targets = Vec::new();
     let mut rows = Vec::new();
     let mut undecided = Vec::new();
     let mut start = 0;
@@ -40,6 +43,12 @@ pub(super) fn load(spec: &CsvSpec, folder: &Path, seed: u64) -> Result<Dataset> 
         let mut first = start;
         while first + window.length <= end {
             let samples = &lines[first..first + window.length];
+            let target = samples.last().map_or(&[][..], |line| &line.targets);
+            if target.iter().any(|value| value.is_nan()) {
+                first += window.stride;
+                continue;
+            }
+            targets.extend_from_slice(target);
             values.extend(samples.iter().flat_map(|line| &line.values));
             undecided.push(splits[first].is_none());
             rows.push(Row {
@@ -72,6 +81,7 @@ pub(super) fn load(spec: &CsvSpec, folder: &Path, seed: u64) -> Result<Dataset> 
         classes,
         values,
         side: None,
+        targets: (!spec.targets.is_empty()).then(|| Targets { names: spec.targets.clone(), values: targets }),
         rows,
     })
 }
@@ -84,7 +94,8 @@ fn read(spec: &CsvSpec, path: &Path) -> Result<(Vec<Line>, Vec<String>)> {
     let header = reader.headers().with_context(|| format!("can't read {}", path.display()))?.clone();
     let find = |name: &String| column(&header, name, path);
     let features: Vec<usize> = spec.features.iter().map(find).collect::<Result<_>>()?;
-    let label = find(&spec.label)?;
+    let targets: Vec<usize> = spec.targets.iter().map(find).collect::<Result<_>>()?;
+    let label = if targets.is_empty() { Some(find(&spec.label)?) } else { None };
     let subject = spec.subject.as_ref().map(find).transpose()?;
     let split = spec.split.as_ref().map(find).transpose()?;
     let mut names = Vec::new();
@@ -97,20 +108,44 @@ fn read(spec: &CsvSpec, path: &Path) -> Result<(Vec<Line>, Vec<String>)> {
             Ok(value) if value.is_finite() => Ok(value),
             _ => bail!("{}: {name} is {:?}, not a finite number", place(), cell(column)),
         };
-        ensure!(!cell(label).is_empty(), "{}: {} is empty", place(), spec.label);
-        names.push(cell(label).to_owned());
+        if let Some(label) = label.map(cell) {
+            ensure!(!label.is_empty(), "{}: {} is empty", place(), spec.label);
+            names.push(label.to_owned());
+        }
+        let measured = |value: f32| if spec.missing == Some(value) { f32::NAN } else { value };
+        let read = |columns: &[usize], names: &[String]| -> Result<Vec<f32>> {
+            columns.iter().zip(names).map(|pair| number(pair).map(measured)).collect()
+        };
         lines.push(Line {
-            values: features.iter().zip(&spec.features).map(number).collect::<Result<_>>()?,
+            values: read(&features, &spec.features)?,
+            targets: read(&targets, &spec.targets)?,
             label: 0,
             subject: subject.map(cell).unwrap_or_default().to_owned(),
             split: split.map(|column| parse_split(cell(column)).with_context(place)).transpose()?,
         });
     }
+    carry_forward(spec, &mut lines).with_context(|| format!("in {}", path.display()))?;
     let classes = class_names(&names);
     for (line, name) in lines.iter_mut().zip(&names) {
         line.label = classes.iter().position(|class| class == name).context("a label has no class")?;
     }
     Ok((lines, classes))
+}
+
+/// Fills in features that were not measured: with the last value before, at the start with the first one after.
+fn carry_forward(spec: &CsvSpec, lines: &mut [Line]) -> Result<()> {
+    for (column, name) in spec.features.iter().enumerate() {
+        let known = lines.iter().map(|line| line.values[column]).find(|value| !value.is_nan());
+        let mut last = known.with_context(|| format!("{name} was never measured"))?;
+        for line in &mut *lines {
+            let value = &mut line.values[column];
+            if value.is_nan() {
+                *value = last;
+            }
+            last = *value;
+        }
+    }
+    Ok(())
 }
 
 /// The different labels, in the order of their numbers, else of the alphabet.

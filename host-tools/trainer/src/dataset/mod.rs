@@ -65,6 +65,15 @@ pub struct Side {
     pub values: Vec<f32>,
 }
 
+/// What a regression predicts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// One name for each value of an example.
+    pub names: Vec<String>,
+    /// `rows * names` values.
+    pub values: Vec<f32>,
+}
+
 /// A dataset in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
@@ -84,6 +93,8 @@ pub struct Dataset {
     pub values: Vec<f32>,
     /// The second input, where the recipe names one.
     pub side: Option<Side>,
+    /// What a regression predicts.
+    pub targets: Option<Targets>,
     /// What is known of each example.
     pub rows: Vec<Row>,
 }
@@ -175,6 +186,17 @@ impl Dataset {
         }
     }
 
+    /// What a regression predicts of an example; empty for other tasks.
+    ///
+    /// # Panics
+    /// Where `row` is not below the number of rows.
+    pub fn target(&self, row: usize) -> &[f32] {
+        match &self.targets {
+            Some(targets) => &targets.values[row * targets.names.len()..(row + 1) * targets.names.len()],
+            None => &[],
+        }
+    }
+
     /// The rows that a condition holds for, in the dataset's order.
     pub fn rows_where(&self, mut condition: impl FnMut(&Row) -> bool) -> Vec<usize> {
         (0..self.rows.len()).filter(|&row| condition(&self.rows[row])).collect()
@@ -195,7 +217,9 @@ impl Dataset {
     pub fn counts(&self, split: Split) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for row in self.rows.iter().filter(|row| row.split == split) {
-            counts[row.label] += 1;
+            if let Some(count) = counts.get_mut(row.label) {
+                *count += 1;
+            }
         }
         counts
     }
@@ -243,7 +267,7 @@ impl Dataset {
         }
         for (index, row) in self.rows.iter().enumerate() {
             ensure!(
-                row.label < self.classes.len(),
+                row.label < self.classes.len() || self.targets.is_some(),
                 "dataset {name}: row {index} has label {}, but there are {} classes",
                 row.label,
                 self.classes.len()

@@ -42,6 +42,12 @@ impl Normalization {
         Self { mean: vec![0.0; channels], scale: vec![1.0; channels] }
     }
 
+    /// What [`Self::apply`] makes of values, back in their own units.
+    pub fn undo(&self, values: &[f32]) -> Vec<f32> {
+        let channels = self.mean.iter().zip(&self.scale).cycle();
+        values.iter().zip(channels).map(|(value, (mean, scale))| value / scale + mean).collect()
+    }
+
     /// Scales values whose channels lie innermost.
     pub fn apply(&self, values: &[f32]) -> Vec<f32> {
         let mut out = values.to_vec();

@@ -148,6 +148,7 @@ fn plan(folder: &Path, shape: &[usize], outputs: usize) -> Option<Architecture> 
         channels: Vec::new(),
         classes: (0..outputs).map(|class| class.to_string()).collect(),
         side: None,
+        targets: Vec::new(),
         splits: Vec::new(),
     };
     let mut architecture = Architecture::plan(&recipe, &facts).unwrap();

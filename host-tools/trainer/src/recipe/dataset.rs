@@ -75,9 +75,16 @@ pub struct CsvSpec {
     pub file: String,
     /// Columns that the network sees, in this order.
     pub features: Vec<String>,
-    /// Column with the class, as a name or a number.
+    /// Column with the class, as a name or a number; not read where there are targets.
     #[serde(default = "label")]
     pub label: String,
+    /// Columns with the values to predict: those of a window's last row. A regression, whose loss is `mse`.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// The number that stands for a value that was not measured. Features take the last one before; where a target is
+    /// missing there is no example.
+    #[serde(default)]
+    pub missing: Option<f32>,
     /// Column that names whom or what a row is from.
     #[serde(default)]
     pub subject: Option<String>,
@@ -171,6 +178,14 @@ impl DatasetSpec {
             Self::ArrayFolder(spec) => &spec.normal,
             Self::Csv(spec) => &spec.normal,
             Self::Gestures(_) => &[],
+        }
+    }
+
+    /// What a regression predicts; empty for other tasks.
+    pub fn targets(&self) -> &[String] {
+        match self {
+            Self::Csv(spec) => &spec.targets,
+            Self::ArrayFolder(_) | Self::Gestures(_) => &[],
         }
     }
 

@@ -57,6 +57,17 @@ pub struct Recipe {
     pub source: Source,
 }
 
+/// What a network is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Scores for classes.
+    Classification,
+    /// The input again: an autoencoder.
+    Reconstruction,
+    /// Values that the dataset names.
+    Regression,
+}
+
 /// What the network sees of an example.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -92,6 +103,15 @@ pub struct SideSpec {
 }
 
 impl Recipe {
+    /// What the network is for, by its loss and its dataset.
+    pub fn task(&self) -> Task {
+        match self.training.loss {
+            Loss::CrossEntropy => Task::Classification,
+            Loss::Mse if self.dataset.targets().is_empty() => Task::Reconstruction,
+            Loss::Mse => Task::Regression,
+        }
+    }
+
     /// Reads and checks a recipe.
     ///
     /// # Errors
@@ -143,6 +163,9 @@ impl Recipe {
                 }
                 layer.check().map_err(|message| source.error(&["input", "side", "layers"], message))?;
             }
+        }
+        if self.training.loss != Loss::Mse && !self.dataset.targets().is_empty() {
+            return Err(source.error(&["training", "loss"], "must be \"mse\" for a dataset with targets".into()));
         }
         self.training.check(source)?;
         self.augmentation.check(source)?;

@@ -53,7 +53,8 @@ pub struct TrainingSpec {
 pub enum Loss {
     /// Softmax cross-entropy against the class.
     CrossEntropy,
-    /// Mean squared error against the input itself: an autoencoder.
+    /// Mean squared error against the dataset's targets: a regression. Without targets, against the input itself: an
+    /// autoencoder.
     Mse,
 }
 
@@ -240,7 +241,7 @@ impl TrainingSpec {
             return error("clip_norm", format!("must be above zero, is {norm}"));
         }
         if self.loss == Loss::Mse && self.monitor != Monitor::ValLoss {
-            return error("monitor", "an autoencoder (loss = \"mse\") can only be monitored by val_loss".into());
+            return error("monitor", "with loss = \"mse\" only val_loss can be monitored".into());
         }
         if let ClassWeights::Given(weights) = &self.class_weights
             && weights.iter().any(|weight| !weight.is_finite() || *weight <= 0.0)

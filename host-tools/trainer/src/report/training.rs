@@ -4,7 +4,7 @@ use super::Fragment;
 use crate::architecture::Layer;
 use crate::dataset::{Facts, Split};
 use crate::metrics::{Scores, operating_characteristic};
-use crate::run::{Anomalies, Record, Run};
+use crate::run::{Anomalies, Record, RegressionScores, Run};
 use crate::training::Epoch;
 
 /// The section of a finished training.
@@ -23,6 +23,7 @@ pub(crate) fn training_fragment(run: &Run) -> Fragment {
         }
     }
     scores(&mut fragment, record);
+    regression(&mut fragment, record);
     subjects(&mut fragment, record);
     data(&mut fragment, &record.dataset);
     layers(&mut fragment, run);
@@ -51,6 +52,9 @@ fn headline(fragment: &mut Fragment, record: &Record) {
             let note = if unseen { "float, subjects never seen" } else { "float network" };
             figures.push((label, percent(scores.accuracy), note));
         }
+    }
+    for scores in record.regression.iter().filter(|scores| scores.split == Split::Test) {
+        figures.push(("R² on the test split", format!("{:.3}", scores.r_squared), scores.target.as_str()));
     }
     if let Some(area) = record.anomalies.as_ref().and_then(|anomalies| anomalies.area_under_curve) {
         figures.push(("Area under the curve", format!("{area:.3}"), "anomalies of the test split"));
@@ -99,6 +103,20 @@ fn detection(fragment: &mut Fragment, anomalies: &Anomalies) {
         &["kind", "rows", "alarms", "share"],
         vec![row("normal", caught(false)), row("anomaly", caught(true))],
     );
+}
+
+fn regression(fragment: &mut Fragment, record: &Record) {
+    if record.regression.is_empty() {
+        return;
+    }
+    let row = |scores: &RegressionScores| {
+        let RegressionScores { split, target, root_mean_squared_error, mean_absolute_error, r_squared } = scores;
+        let errors = [root_mean_squared_error, mean_absolute_error].map(|error| format!("{error:.4}"));
+        let [root_mean_squared, mean_absolute] = errors;
+        vec![word(*split).to_owned(), target.clone(), root_mean_squared, mean_absolute, format!("{r_squared:.3}")]
+    };
+    let columns = ["split", "value", "root mean squared error", "mean absolute error", "R²"];
+    fragment.table("Errors with the kept weights", &columns, record.regression.iter().map(row).collect());
 }
 
 fn scores(fragment: &mut Fragment, record: &Record) {

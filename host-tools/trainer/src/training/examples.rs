@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::augmentation::augment;
 use crate::dataset::{Dataset, Normalization, Split};
+use crate::network::Signal;
 use crate::random::Generator;
 use crate::recipe::{AugmentationSpec, NormalizationKind, Recipe};
 
@@ -14,6 +15,9 @@ pub(crate) struct Examples {
     inputs: Vec<f32>,
     side: Vec<f32>,
     side_width: usize,
+    /// What a regression predicts, normalized.
+    targets: Vec<f32>,
+    target_width: usize,
     shape: [usize; 3],
 }
 
@@ -41,7 +45,12 @@ pub(crate) fn measure(recipe: &Recipe, dataset: &Dataset) -> (Normalization, Opt
 }
 
 impl Examples {
-    pub(crate) fn new(dataset: &Dataset, input: &Normalization, side: Option<&Normalization>) -> Self {
+    pub(crate) fn new(
+        dataset: &Dataset,
+        input: &Normalization,
+        side: Option<&Normalization>,
+        target: Option<&Normalization>,
+    ) -> Self {
         let [height, width, channels] = dataset.shape;
         let normalized = input.apply(&dataset.values);
         let mut inputs = Vec::with_capacity(normalized.len());
@@ -54,7 +63,22 @@ impl Examples {
             (Some(values), Some(normalization)) => (normalization.apply(&values.values), values.width),
             _ => (Vec::new(), 0),
         };
-        Self { inputs, side, side_width, shape: dataset.shape }
+        let (targets, target_width) = match (&dataset.targets, target) {
+            (Some(targets), Some(normalization)) => (normalization.apply(&targets.values), targets.names.len()),
+            _ => (Vec::new(), 0),
+        };
+        Self { inputs, side, side_width, targets, target_width, shape: dataset.shape }
+    }
+
+    /// What is wanted of the output, `[batch, value]`: the targets, or without any the inputs themselves.
+    pub(crate) fn wanted(&self, rows: &[usize], device: &Device) -> Tensor<2> {
+        let width = self.target_width;
+        if width == 0 {
+            return Signal::Map(self.batch(rows, None, device).input).into_vector();
+        }
+        let values: Vec<f32> =
+            rows.iter().flat_map(|&row| &self.targets[row * width..(row + 1) * width]).copied().collect();
+        Tensor::from_data(TensorData::new(values, [rows.len(), width]), device)
     }
 
     /// Tensors for rows, changed at random when an augmentation is given.

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::Architecture;
 use crate::checkpoint::Checkpoint;
-use crate::dataset::{Dataset, Split};
+use crate::dataset::{Dataset, Normalization, Split, Targets};
 use crate::metrics::{Scores, argmax, cross_entropy};
-use crate::network::{Mode, Network, Signal};
+use crate::network::{Mode, Network};
 use crate::pretrained::Pretrained;
 use crate::random::{Purpose, stream};
 use crate::recipe::{Loss, Monitor, Recipe};
@@ -74,7 +74,10 @@ pub(crate) fn fit(
     ensure!(!train.is_empty() && !val.is_empty(), "dataset {}: no row of a normal class to learn from", dataset.name);
     let known = start.and_then(|start| start.normalization.clone());
     let (input, side) = known.unwrap_or_else(|| measure(recipe, dataset));
-    let examples = Examples::new(dataset, &input, side.as_ref());
+    let measure_targets =
+        |targets: &Targets| Normalization::measure(&targets.values, targets.names.len(), targets.names.len(), &train);
+    let target = dataset.targets.as_ref().map(measure_targets);
+    let examples = Examples::new(dataset, &input, side.as_ref(), target.as_ref());
     let objective = CrossEntropy::new(recipe, dataset)?;
 
     let plain = Device::flex();
@@ -119,9 +122,8 @@ pub(crate) fn fit(
                     objective.forward(output, &labels)
                 }
                 Loss::Mse => {
-                    // What is wanted is the example itself, without the noise that augmentation added.
-                    let target = Signal::Map(examples.batch(rows, None, &device).input).into_vector();
-                    objective::mean_squared_error(output, target)
+                    // An autoencoder's is the example itself, without the noise that augmentation added.
+                    objective::mean_squared_error(output, examples.wanted(rows, &device))
                 }
             };
             let value = f64::from(loss.clone().inner().into_scalar::<f32>());
@@ -172,7 +174,9 @@ pub(crate) fn fit(
     }
     progress.finish();
     match best {
-        Some((best_epoch, weights)) => Ok(Fit { checkpoint: Checkpoint { weights, input, side }, history, best_epoch }),
+        Some((best_epoch, weights)) => {
+            Ok(Fit { checkpoint: Checkpoint { weights, input, side, target }, history, best_epoch })
+        }
         None => bail!("training.epochs is 0"),
     }
 }
@@ -210,17 +214,11 @@ fn evaluate(
     all
 }
 
-/// Mean squared reconstruction error of each row, in normalized units.
-pub(crate) fn reconstruction_errors(
-    network: &Network,
-    examples: &Examples,
-    rows: &[usize],
-    device: &Device,
-) -> Vec<f64> {
+/// Mean squared error of each row against the targets, or against the input itself, in normalized units.
+pub(crate) fn squared_errors(network: &Network, examples: &Examples, rows: &[usize], device: &Device) -> Vec<f64> {
     let mut errors = Vec::with_capacity(rows.len());
     for rows in rows.chunks(EVALUATION_BATCH) {
-        let target = Signal::Map(examples.batch(rows, None, device).input).into_vector();
-        let target: Vec<f32> = target.into_data().iter::<f32>().collect();
+        let target: Vec<f32> = examples.wanted(rows, device).into_data().iter::<f32>().collect();
         let width = target.len() / rows.len();
         for (output, target) in outputs(network, examples, rows, device).iter().zip(target.chunks_exact(width)) {
             let sum: f64 = output.iter().zip(target).map(|(output, target)| f64::from(output - target).powi(2)).sum();
@@ -256,7 +254,7 @@ fn validate(
             score(dataset, rows, &outputs(network, examples, rows, device), |label| objective.weight(label))
         }
         Loss::Mse => {
-            let errors = reconstruction_errors(network, examples, rows, device);
+            let errors = squared_errors(network, examples, rows, device);
             Scores::new(0, &[], &[], errors.iter().sum::<f64>() / errors.len().max(1) as f64)
         }
     }
