@@ -54,6 +54,38 @@ layers = [{ kind = "flatten" }, { kind = "dense", units = 8 }, { kind = "relu" }
 training = { epochs = 2, loss = "mse" }
 "#;
 
+/// Every recurrent cell, both directions, several layers.
+const RECURRENT: &str = r#"
+dataset = { kind = "gestures", train_users = 1, val_users = 1, test_users = 1, repetitions = 3, adapt_repetitions = 1 }
+layers = [
+    { kind = "conv1d", filters = 5, kernel = 4, stride = 4 },
+    { kind = "gru", units = 6, layers = 2, bidirectional = true, dropout = 0.2, truncate = 7 },
+    { kind = "lstm", units = 5, bidirectional = true },
+    { kind = "gru", units = 4, reset_after = false, bias = false },
+    { kind = "layer_norm" },
+    { kind = "dense", units = 7 },
+    { kind = "gelu" },
+    { kind = "rnn", units = 9, activation = "relu", layers = 2, output = "last" },
+    { kind = "dense" },
+]
+training = { epochs = 2, learning_rate = 1e-2, clip_norm = 1.0 }
+"#;
+
+const ENCODER: &str = r#"
+dataset = { kind = "gestures", train_users = 1, val_users = 1, test_users = 1, repetitions = 3, adapt_repetitions = 1 }
+layers = [
+    { kind = "conv1d", filters = 12, kernel = 4, stride = 4 },
+    { kind = "positional_encoding" },
+    { kind = "transformer_encoder", heads = 3, feed_forward = 10, dropout = 0.1 },
+    { kind = "positional_encoding", values = "learned" },
+    { kind = "transformer_encoder", heads = 2, feed_forward = 9, layers = 2, norm_first = true, activation = "relu" },
+    { kind = "last_step" },
+    { kind = "dense" },
+]
+training = { epochs = 2, learning_rate = 1e-2 }
+quantization = { aware_epochs = 1 }
+"#;
+
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -115,6 +147,58 @@ fn a_sequence_classifier_computes_the_same() -> Result<()> {
 fn an_image_classifier_computes_the_same() -> Result<()> {
     let (_folder, run) = trained("image", IMAGE)?;
     agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+#[test]
+fn recurrent_layers_compute_the_same() -> Result<()> {
+    let (_folder, run) = trained("recurrent", RECURRENT)?;
+    agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+#[test]
+fn transformer_encoders_compute_the_same() -> Result<()> {
+    let (_folder, run) = trained("encoder", ENCODER)?;
+    agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+#[test]
+fn a_regression_predicts_in_real_units() -> Result<()> {
+    let data = Folder(std::env::temp_dir().join(format!("nervelet-graph-{}-table", std::process::id())));
+    std::fs::create_dir_all(&data.0)?;
+    let mut table = String::from("a,b,sum,split\n");
+    for row in 0..400 {
+        let (a, b) = ((f64::from(row) * 0.7).sin(), (f64::from(row) * 0.31).cos());
+        let split = ["train", "train", "val", "test"][row as usize / 100];
+        // A reading that is missing keeps its value, a target that is missing makes no example.
+        let target = if row % 50 == 7 { -200.0 } else { 500.0 + 30.0 * (a + 2.0 * b) };
+        let b = if row % 40 == 0 { -200.0 } else { b };
+        table += &format!("{a},{b},{target},{split}\n");
+    }
+    std::fs::write(data.0.join("table.csv"), table)?;
+    let recipe = format!(
+        r#"
+layers = [{{ kind = "gru", units = 12, output = "last" }}, {{ kind = "dense" }}]
+training = {{ epochs = 60, loss = "mse", learning_rate = 2e-2, batch_size = 16 }}
+[dataset]
+kind = "csv"
+name = "table"
+path = {path:?}
+file = "table.csv"
+features = ["a", "b"]
+targets = ["sum"]
+missing = -200.0
+split = "split"
+window = {{ length = 3, stride = 1 }}
+"#,
+        path = data.0.display().to_string()
+    );
+    let (_folder, run) = trained("regression", &recipe)?;
+    let dataset = run.dataset(None)?;
+    assert_eq!(dataset.rows.len(), 400 - 4 * 2 - 8);
+    let test = run.record().regression.iter().find(|scores| scores.split == Split::Test);
+    let test = test.expect("the test split is measured");
+    assert!(test.r_squared > 0.95, "{test:?}");
+    agree(&run, &dataset, 1e-2)
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn read(spec: &CsvSpec, path: &Path) -> Result<(Vec<Line>, Vec<String>)> {
 fn carry_forward(spec: &CsvSpec, lines: &mut [Line]) -> Result<()> {
     for (column, name) in spec.features.iter().enumerate() {
         let known = lines.iter().map(|line| line.values[column]).find(|value| !value.is_nan());
-        let mut last = known.with_context(|| format!("{name} was never measured"))?;
+        ensure!(known.is_some() || lines.is_empty(), "{name} was never measured");
+        let mut last = known.unwrap_or_default();
         for line in &mut *lines {
             let value = &mut line.values[column];
             if value.is_nan() {

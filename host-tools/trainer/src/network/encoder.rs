@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use super::Mode;
 use super::layer::{Filler, drop_values};
+use super::{Mode, rounding};
 use crate::architecture;
 use crate::recipe::EncoderActivation;
 
@@ -60,6 +60,17 @@ impl Encoder {
             linear.into_iter().flat_map(|layer| [layer.weight.val().into_data(), layer.bias.val().into_data()]);
         let norms = [&self.attention_norm, &self.feed_forward_norm];
         linear.chain(norms.into_iter().flat_map(LayerNorm::tensors)).collect()
+    }
+
+    pub(super) fn rounded(&self) -> Self {
+        let of = |layer: &Linear| Linear { weight: rounding::weight(&layer.weight, 0), ..layer.clone() };
+        Self {
+            projection: of(&self.projection),
+            output: of(&self.output),
+            expand: of(&self.expand),
+            contract: of(&self.contract),
+            ..self.clone()
+        }
     }
 
     pub(super) fn plan(&self) -> &architecture::Encoder {

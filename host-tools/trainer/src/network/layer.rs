@@ -9,6 +9,7 @@ use rand::RngExt;
 
 use super::encoder::{Encoder, LayerNorm, sinusoidal};
 use super::recurrent::Recurrent;
+use super::rounding;
 use super::weights::{Slot, Start, Weight, Weights};
 use super::{Mode, Signal};
 use crate::architecture::{self, Activation, Operation, Part, Window};
@@ -191,6 +192,33 @@ impl Layer {
             }
             Self::PositionalEncoding(layer) if layer.trained => keep("weight", layer.values.val().into_data()),
             Self::PositionalEncoding(_) | Self::Plain(_) => {}
+        }
+    }
+
+    /// With the weights as 8 bits have them.
+    pub(super) fn rounded(&self) -> Self {
+        match self {
+            Self::Convolution(layer) => {
+                Self::Convolution(Convolution { weight: rounding::weight(&layer.weight, 0), ..layer.clone() })
+            }
+            Self::Dense(layer) => Self::Dense(Dense { weight: rounding::weight(&layer.weight, 1), ..layer.clone() }),
+            Self::Recurrent(layer) => Self::Recurrent(layer.rounded()),
+            Self::Encoder(layer) => Self::Encoder(layer.rounded()),
+            other => other.clone(),
+        }
+    }
+
+    /// Whether the compiler gives it, and what is around it, 16 bits.
+    pub(super) fn computes_in_16_bits(&self) -> bool {
+        matches!(self, Self::Recurrent(_) | Self::Encoder(_) | Self::LayerNorm(_))
+    }
+
+    /// Whether the compiler makes one layer of it and the one before.
+    pub(super) fn is_folded(&self) -> bool {
+        match self {
+            Self::BatchNorm(_) => true,
+            Self::Plain(layer) => matches!(layer.operation, Operation::Activation(_) | Operation::Dropout { .. }),
+            _ => false,
         }
     }
 

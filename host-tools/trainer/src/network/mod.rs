@@ -6,6 +6,7 @@
 mod encoder;
 mod layer;
 mod recurrent;
+mod rounding;
 mod weights;
 
 pub(crate) use encoder::sinusoidal;
@@ -47,6 +48,8 @@ pub(crate) struct Network {
     side: Vec<Layer>,
     /// Whether everything in front of the head stays as it is.
     frozen: bool,
+    /// Whether maps are rounded to 8 bits; normalizations keep their statistics then.
+    rounded: bool,
 }
 
 impl Network {
@@ -79,7 +82,12 @@ impl Network {
         let mut branch = |layers: &[crate::architecture::Layer]| {
             layers.iter().map(|layer| Layer::build(layer, device, fill)).collect::<Result<Vec<_>>>()
         };
-        Ok(Self { layers: branch(&architecture.layers)?, side: branch(architecture.side_layers())?, frozen: false })
+        Ok(Self {
+            layers: branch(&architecture.layers)?,
+            side: branch(architecture.side_layers())?,
+            frozen: false,
+            rounded: false,
+        })
     }
 
     /// The network with everything in front of its head frozen: neither gradients nor batches change it any more.
@@ -89,6 +97,15 @@ impl Network {
         self.layers = self.layers.into_iter().enumerate().map(below).collect();
         self.side = self.side.into_iter().map(Layer::no_grad).collect();
         self.frozen = true;
+        self
+    }
+
+    /// The network as 8 bits will see it, with the parameters' identities: what it learns can be taught to the other.
+    pub(crate) fn rounded(mut self) -> Self {
+        let wide = self.layers.iter().any(Layer::computes_in_16_bits);
+        self.layers = self.layers.iter().map(Layer::rounded).collect();
+        self.side = self.side.iter().map(Layer::rounded).collect();
+        self.rounded = !wide;
         self
     }
 
@@ -123,17 +140,28 @@ impl Network {
     fn run(&self, input: Tensor<4>, side: Option<Tensor<2>>, mode: &mut Mode<'_>, count: usize) -> Tensor<2> {
         let mut side = side.map(|side| {
             let mut signal = Signal::Vector(side);
-            for layer in &self.side {
-                signal = layer.forward(signal, &mut None, mode, self.frozen);
+            for (index, layer) in self.side.iter().enumerate() {
+                signal = layer.forward(signal, &mut None, mode, self.frozen || self.rounded);
+                signal = self.seen(signal, self.side.get(index + 1));
             }
             signal.into_vector()
         });
-        let mut signal = Signal::Map(input);
+        let mut signal = self.seen(Signal::Map(input), None);
         let head = self.head();
         for (index, layer) in self.layers.iter().enumerate().take(count) {
-            signal = layer.forward(signal, &mut side, mode, self.frozen && index < head);
+            signal = layer.forward(signal, &mut side, mode, self.frozen && index < head || self.rounded);
+            signal = self.seen(signal, self.layers.get(index + 1));
         }
         signal.into_vector()
+    }
+
+    /// What the next layer reads. What is folded into this one is rounded with it, after the next.
+    fn seen(&self, signal: Signal, next: Option<&Layer>) -> Signal {
+        match signal {
+            _ if !self.rounded || next.is_some_and(Layer::is_folded) => signal,
+            Signal::Map(map) => Signal::Map(rounding::map(map)),
+            Signal::Vector(vector) => Signal::Vector(rounding::map(vector)),
+        }
     }
 }
 

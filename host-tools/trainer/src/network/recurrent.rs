@@ -5,8 +5,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 use nervelet_compiler::graph::{Activation, Cell};
 
-use super::Mode;
 use super::layer::{Filler, drop_values};
+use super::{Mode, rounding};
 use crate::architecture;
 use crate::recipe::RecurrentOutput;
 
@@ -60,6 +60,15 @@ impl Recurrent {
             weights.into_iter().chain(biases.into_iter().flatten().map(Tensor::into_data)).collect::<Vec<_>>()
         };
         self.directions.iter().flat_map(of).collect()
+    }
+
+    pub(super) fn rounded(&self) -> Self {
+        let of = |direction: &Direction| Direction {
+            input: rounding::weight(&direction.input, 0),
+            recurrent: rounding::weight(&direction.recurrent, 0),
+            ..direction.clone()
+        };
+        Self { directions: self.directions.iter().map(of).collect(), ..self.clone() }
     }
 
     pub(super) fn plan(&self) -> &architecture::Recurrent {

@@ -175,6 +175,11 @@ pub struct AugmentationSpec {
 pub struct QuantizationSpec {
     /// Training examples whose activations are observed.
     pub calibration_samples: usize,
+    /// Epochs after training in which the network learns with weights and maps rounded to 8 bits (Jacob et al. 2018);
+    /// what sequence layers compute in 16 bits is not rounded.
+    pub aware_epochs: usize,
+    /// Step size in these epochs; a twentieth of the training's when left out.
+    pub aware_learning_rate: Option<f64>,
 }
 
 impl Default for TrainingSpec {
@@ -204,7 +209,7 @@ impl Default for TrainingSpec {
 
 impl Default for QuantizationSpec {
     fn default() -> Self {
-        Self { calibration_samples: 256 }
+        Self { calibration_samples: 256, aware_epochs: 0, aware_learning_rate: None }
     }
 }
 
@@ -282,8 +287,12 @@ impl AugmentationSpec {
 
 impl QuantizationSpec {
     pub(super) fn check(&self, source: &Source) -> Result<()> {
-        match self.calibration_samples {
-            0 => Err(source.error(&["quantization", "calibration_samples"], "must be at least 1".into())),
+        let error = |key: &str, message: String| Err(source.error(&["quantization", key], message));
+        match (self.calibration_samples, self.aware_learning_rate) {
+            (0, _) => error("calibration_samples", "must be at least 1".into()),
+            (_, Some(rate)) if !(rate.is_finite() && rate > 0.0) => {
+                error("aware_learning_rate", format!("must be above zero, is {rate}"))
+            }
             _ => Ok(()),
         }
     }

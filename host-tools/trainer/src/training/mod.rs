@@ -11,9 +11,9 @@ mod pytorch;
 
 pub(crate) use examples::{Batch, Examples, measure};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::dataset::{Dataset, Normalization, Split, Targets};
 use crate::metrics::{Scores, argmax, cross_entropy};
 use crate::network::{Mode, Network};
 use crate::pretrained::Pretrained;
-use crate::random::{Purpose, stream};
+use crate::random::{Generator, Purpose, stream};
 use crate::recipe::{Loss, Monitor, Recipe};
 use objective::CrossEntropy;
 use progress::Progress;
@@ -92,61 +92,48 @@ pub(crate) fn fit(
     if frozen {
         network = network.freeze_below_head();
     }
+    let mut course = Course {
+        recipe,
+        dataset,
+        examples: &examples,
+        objective: &objective,
+        device: &device,
+        order: train.clone(),
+        shuffling: stream(spec.seed, Purpose::Order),
+        dropout: stream(spec.seed, Purpose::Dropout),
+        changes: stream(spec.seed, Purpose::Augmentation),
+    };
+    let aware = recipe.quantization.aware_epochs;
+    let progress = Progress::new(spec.epochs + aware, train.len().div_ceil(spec.batch_size), quiet);
     let mut optimizer = optimizer::optimizer(spec);
-    let mut order = train.clone();
-    let mut shuffling = stream(spec.seed, Purpose::Order);
-    let mut dropout = stream(spec.seed, Purpose::Dropout);
-    let mut changes = stream(spec.seed, Purpose::Augmentation);
-
-    let steps = order.len().div_ceil(spec.batch_size);
-    let progress = Progress::new(spec.epochs, steps, quiet);
     let mut history: Vec<Epoch> = Vec::new();
     let mut best = None;
     let mut best_value = f64::INFINITY;
     let mut patience = 0;
-    for epoch in 1..=spec.epochs {
-        order.shuffle(&mut shuffling);
-        let learning_rate = optimizer::learning_rate(spec, epoch - 1, spec.epochs);
-        let (mut loss_sum, mut right, mut seen) = (0.0, 0usize, 0usize);
-        // A last batch of a single example has no variance to normalize by.
-        for rows in order.chunks(spec.batch_size).filter(|rows| rows.len() > 1 || order.len() == 1) {
-            let augmentation = (!recipe.augmentation.is_off()).then_some((&recipe.augmentation, &mut changes));
-            let batch = examples.batch(rows, augmentation, &device);
-            let output = network.forward(batch.input, batch.side, &mut Mode::Train(&mut dropout));
-            let loss = match spec.loss {
-                Loss::CrossEntropy => {
-                    let labels: Vec<usize> = rows.iter().map(|&row| dataset.rows[row].label).collect();
-                    let logits: Vec<f32> = output.clone().inner().into_data().iter::<f32>().collect();
-                    let hits = logits.chunks_exact(dataset.classes.len()).zip(&labels);
-                    right += hits.filter(|(logits, label)| argmax(logits) == **label).count();
-                    objective.forward(output, &labels)
-                }
-                Loss::Mse => {
-                    // An autoencoder's is the example itself, without the noise that augmentation added.
-                    objective::mean_squared_error(output, examples.wanted(rows, &device))
-                }
-            };
-            let value = f64::from(loss.clone().inner().into_scalar::<f32>());
-            if !value.is_finite() {
-                progress.finish();
-                bail!("training diverged in epoch {epoch}: the loss is {value}; lower training.learning_rate");
-            }
-            loss_sum += value * rows.len() as f64;
-            seen += rows.len();
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
-            if let Some(largest) = spec.clip_norm {
-                gradients = clipping::clip_norm(gradients, &network, largest);
-            }
-            network = optimizer.step(learning_rate, network, gradients);
-            progress.step(epoch, loss_sum / seen as f64);
+    // The last epoch of this phase, and whether the network is rounded in it.
+    let (mut last, mut rounded) = (spec.epochs, false);
+    loop {
+        let epoch = history.len() + 1;
+        let learning_rate = match rounded {
+            false => optimizer::learning_rate(spec, epoch - 1, spec.epochs),
+            true => recipe.quantization.aware_learning_rate.unwrap_or(spec.learning_rate / 20.0),
+        };
+        let sums;
+        (network, sums) = course.epoch(network, &mut optimizer, learning_rate, rounded, |loss| {
+            progress.step(epoch, loss);
+        })?;
+        if !sums.loss.is_finite() {
+            progress.finish();
+            bail!("training diverged in epoch {epoch}: the loss is {}; lower training.learning_rate", sums.loss);
         }
-        let scores = validate(&network.valid(), recipe, dataset, &examples, &objective, &val, &plain);
+        let seen = if rounded { network.valid().rounded() } else { network.valid() };
+        let scores = validate(&seen, recipe, dataset, &examples, &objective, &val, &plain);
         let classifier = spec.loss == Loss::CrossEntropy;
         let now = Epoch {
             epoch,
             learning_rate,
-            train_loss: loss_sum / seen.max(1) as f64,
-            train_accuracy: classifier.then(|| right as f64 / seen.max(1) as f64),
+            train_loss: sums.loss,
+            train_accuracy: classifier.then_some(sums.accuracy),
             val_loss: scores.loss,
             val_accuracy: classifier.then_some(scores.accuracy),
             val_macro_f1: classifier.then_some(scores.macro_f1),
@@ -168,16 +155,95 @@ pub(crate) fn fit(
         }
         progress.epoch(&now, improved);
         history.push(now);
-        if spec.early_stopping.is_some_and(|stopping| patience >= stopping.patience) {
+        let stops = spec.early_stopping.is_some_and(|stopping| patience >= stopping.patience);
+        if epoch < last && !stops {
+            continue;
+        }
+        if rounded || aware == 0 {
             break;
         }
+        // From the best weights on, the network sees its weights and maps rounded as they will be.
+        if let Some((_, weights)) = best.take() {
+            network = Network::with_weights(architecture, &weights, &device)?;
+        }
+        if frozen {
+            network = network.freeze_below_head();
+        }
+        optimizer = optimizer::optimizer(spec);
+        (last, rounded, patience) = (epoch + aware, true, 0);
     }
     progress.finish();
-    match best {
-        Some((best_epoch, weights)) => {
-            Ok(Fit { checkpoint: Checkpoint { weights, input, side, target }, history, best_epoch })
+    let (best_epoch, weights) = best.context("training.epochs is 0")?;
+    Ok(Fit { checkpoint: Checkpoint { weights, input, side, target }, history, best_epoch })
+}
+
+/// What stays the same from epoch to epoch.
+struct Course<'a> {
+    recipe: &'a Recipe,
+    dataset: &'a Dataset,
+    examples: &'a Examples,
+    objective: &'a CrossEntropy,
+    device: &'a Device,
+    /// The rows that are learned from.
+    order: Vec<usize>,
+    shuffling: Generator,
+    dropout: Generator,
+    changes: Generator,
+}
+
+/// Means over an epoch, as the network learned.
+struct Sums {
+    loss: f64,
+    accuracy: f64,
+}
+
+impl Course<'_> {
+    /// One pass over the rows; ends early where the loss is no number any more.
+    fn epoch(
+        &mut self,
+        mut network: Network,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: f64,
+        rounded: bool,
+        step: impl Fn(f64),
+    ) -> Result<(Network, Sums)> {
+        let spec = &self.recipe.training;
+        self.order.shuffle(&mut self.shuffling);
+        let (mut loss_sum, mut right, mut seen) = (0.0, 0usize, 0usize);
+        // A last batch of a single example has no variance to normalize by.
+        for rows in self.order.chunks(spec.batch_size).filter(|rows| rows.len() > 1 || self.order.len() == 1) {
+            let augmentation = &self.recipe.augmentation;
+            let augmentation = (!augmentation.is_off()).then_some((augmentation, &mut self.changes));
+            let batch = self.examples.batch(rows, augmentation, self.device);
+            // The rounded weights' gradients are taken for the weights' own: the straight-through estimator.
+            let learner = if rounded { network.clone().rounded() } else { network.clone() };
+            let output = learner.forward(batch.input, batch.side, &mut Mode::Train(&mut self.dropout));
+            let loss = match spec.loss {
+                Loss::CrossEntropy => {
+                    let labels: Vec<usize> = rows.iter().map(|&row| self.dataset.rows[row].label).collect();
+                    let logits: Vec<f32> = output.clone().inner().into_data().iter::<f32>().collect();
+                    let hits = logits.chunks_exact(self.dataset.classes.len()).zip(&labels);
+                    right += hits.filter(|(logits, label)| argmax(logits) == **label).count();
+                    self.objective.forward(output, &labels)
+                }
+                // An autoencoder's is the example itself, without the noise that augmentation added.
+                Loss::Mse => objective::mean_squared_error(output, self.examples.wanted(rows, self.device)),
+            };
+            let value = f64::from(loss.clone().inner().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Ok((network, Sums { loss: value, accuracy: 0.0 }));
+            }
+            loss_sum += value * rows.len() as f64;
+            seen += rows.len();
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &learner);
+            if let Some(largest) = spec.clip_norm {
+                gradients = clipping::clip_norm(gradients, &network, largest);
+            }
+            network = optimizer.step(learning_rate, network, gradients);
+            step(loss_sum / seen as f64);
         }
-        None => bail!("training.epochs is 0"),
+        let seen = seen.max(1) as f64;
+        Ok((network, Sums { loss: loss_sum / seen, accuracy: right as f64 / seen }))
     }
 }
 
