@@ -91,14 +91,28 @@ pub fn run(place: &Place, bytes: &[u8], inputs: &Inputs) -> Result<Vec<Vec<Vec<u
     }
 }
 
+/// Runs the parts of one stream, from a fresh state; returns the bytes of each output of each run.
+pub fn run_stream(place: &Place, bytes: &[u8], parts: &Inputs) -> Result<Vec<Vec<Vec<u8>>>> {
+    match place {
+        Place::Host => run_parts(bytes, parts, false),
+        Place::Board(name) => Ok(Board::from_name(name)?.run_stream(bytes, parts)?.outputs),
+    }
+}
+
 fn run_on_host(bytes: &[u8], inputs: &Inputs) -> Result<Vec<Vec<Vec<u8>>>> {
+    run_parts(bytes, inputs, true)
+}
+
+fn run_parts(bytes: &[u8], inputs: &Inputs, anew: bool) -> Result<Vec<Vec<Vec<u8>>>> {
     let model = Model::from_bytes(bytes)?;
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());
     let mut session = Session::new(&model, &mut arena)?;
     let outputs = model.outputs().count();
     let mut results = Vec::with_capacity(inputs.len());
     for case in inputs {
-        session.reset();
+        if anew {
+            session.reset();
+        }
         for (index, bytes) in case.iter().enumerate() {
             session.input_bytes_mut(index)?.copy_from_slice(bytes);
         }

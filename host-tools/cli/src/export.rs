@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::{Model, Session};
-use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, Target, compile, compile_quantized};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Compiled, StreamOptions, Target, compile, compile_quantized};
 use nervelet_trainer::Run;
 use nervelet_trainer::dataset::{Dataset, Split};
 use nervelet_trainer::metrics::{Scores, argmax};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::arrays::{Cases, Values};
 use crate::execute::{self, Inputs, Place};
 use crate::export_report;
+use crate::stream::{self, StreamArguments};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -34,6 +35,8 @@ pub struct Arguments {
     /// on all.
     #[arg(long, default_value = "any", value_name = "CORE")]
     target: Target,
+    #[command(flatten)]
+    stream: StreamArguments,
     /// Compares host and this board bit for bit on test samples; `host` skips the comparison.
     #[arg(long, default_value = "qemu-m4", value_name = "BOARD")]
     verify: Place,
@@ -83,14 +86,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let run = Run::open(&arguments.run)?;
     let dataset = run.dataset(arguments.data.as_deref())?;
     let graph = run.graph()?;
-    let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target, stream: None };
-    let compiled = if arguments.float {
-        compile(&graph, &options)?
-    } else {
-        let rows = run.calibration_rows(&dataset);
-        println!("calibrating on {} training samples", rows.len());
-        compile_quantized(&graph, &options, rows.iter().map(|row| example(&dataset, *row)))?
+    let calibration = if arguments.float { Vec::new() } else { run.calibration_rows(&dataset) };
+    if !arguments.float {
+        println!("calibrating on {} training samples", calibration.len());
+    }
+    let build = |stream: Option<StreamOptions>| {
+        let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target, stream };
+        match arguments.float {
+            true => compile(&graph, &options),
+            false => compile_quantized(&graph, &options, calibration.iter().map(|row| example(&dataset, *row))),
+        }
     };
+    // Scores are those of the window: what a stream gives, too, which is compared below.
+    let window = build(None)?;
+    let streamed = arguments.stream.options().map(|options| build(Some(options))).transpose()?;
+    let compiled = streamed.as_ref().unwrap_or(&window);
     if let Some(folder) = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     }
@@ -110,9 +120,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if rows.is_empty() {
         rows = dataset.split(Split::Val);
     }
-    let inputs = encode(&model, &dataset, &rows)?;
-    let mut results = measure(&run, &dataset, &compiled, &rows, &inputs, arguments.float)?;
-    results.verified = verify(arguments, &compiled, &inputs)?;
+    let inputs = encode(&Model::from_bytes(&window.bytes)?, &dataset, &rows)?;
+    let mut results = measure(&run, &dataset, &window, &rows, &inputs, arguments.float)?;
+    results.verified = verify(arguments, &window, &inputs)?;
+    if let Some(streamed) = &streamed {
+        results.file_bytes = streamed.bytes.len();
+        results.weights_bytes = model.constants().len();
+        (results.arena_bytes, results.arena_floor_bytes) = (streamed.arena_bytes, streamed.arena_floor_bytes);
+        let chosen: Inputs = inputs.iter().take(arguments.verify_samples).cloned().collect();
+        streamed.streaming.iter().for_each(stream::describe);
+        stream::verify(&window, streamed, &chosen, &arguments.verify)?;
+    }
     if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_string_pretty(&results)?)
             .with_context(|| format!("can't write {}", path.display()))?;

@@ -10,6 +10,7 @@ use nervelet_compiler::{CompileOptions, Compiled, Graph, Precision, Target, comp
 use nervelet_importer::{import_onnx, import_tflite};
 
 use crate::arrays::{self, Values};
+use crate::stream::{self, StreamArguments};
 
 /// Larger files hold no model for a microcontroller; refusing them keeps memory bounded.
 const LARGEST: u64 = 256 << 20;
@@ -35,6 +36,8 @@ pub struct Arguments {
     /// Recurrent layers keep their states from one run to the next: for a model of one step, which takes a stream.
     #[arg(long)]
     keep_states: bool,
+    #[command(flatten)]
+    stream: StreamArguments,
     /// The core that weights are packed for: m4, m7, m33, m3, m0 or m55 run faster on these, and on no other board; any
     /// runs on all.
     #[arg(long, default_value = "any", value_name = "CORE")]
@@ -79,7 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         println!("{layers} recurrent layers keep their states");
     }
 
-    let options = CompileOptions { target: arguments.target, ..CompileOptions::default() };
+    let stream = arguments.stream.options();
+    let options = CompileOptions { target: arguments.target, stream, ..CompileOptions::default() };
     let compiled = if arguments.calibrate.is_empty() {
         ensure!(!(arguments.float && quantized), "{} is quantized already: leave --float out", source.display());
         compile(&graph, &options)
@@ -97,6 +101,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     std::fs::write(&arguments.output, &*compiled.bytes)
         .with_context(|| format!("can't write {}", arguments.output.display()))?;
+    if let Some(streaming) = &compiled.streaming {
+        stream::describe(streaming);
+    }
     summarize(&arguments.output, &compiled)
 }
 

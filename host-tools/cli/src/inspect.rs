@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use nervelet::Model;
-use nervelet::ops::{Place, Step, Tensor};
+use nervelet::ops::{Place, Span, Step, Tensor};
 use serde_json::json;
 
 use crate::model_file;
@@ -74,6 +74,9 @@ fn as_json(model: &Model<'_>, file_bytes: usize) -> serde_json::Value {
         "weights_bytes": model.constants().len(), "arena_bytes": model.arena_bytes(),
         "inputs": ports(model.inputs().collect()), "outputs": ports(model.outputs().collect()),
         "classes": model.classes().collect::<Vec<_>>(), "steps": steps,
+        "states": model.file().states.iter().map(|state| json!({
+            "offset": state.span.offset, "bytes": state.span.length, "reset": state.reset,
+        })).collect::<Vec<_>>(),
         "head": model.head().map(|head| json!({
             "first_step": head.first_step, "features": head.features.elements(), "classes": head.bias.len(),
         })),
@@ -104,6 +107,11 @@ fn print_model(model: &Model<'_>, file_bytes: usize) {
             head.bias.len()
         );
     }
+    let states: Vec<Span> = model.file().states.iter().map(|state| state.span).collect();
+    if !states.is_empty() {
+        let bytes: usize = states.iter().map(|span| span.length as usize).sum();
+        println!("kept from run to run: {} states, {bytes} bytes", states.len());
+    }
     println!();
     println!(
         "{:>4}  {:<24} {:<22} {:<26} memory, one column = 1/48 of the arena",
@@ -112,10 +120,10 @@ fn print_model(model: &Model<'_>, file_bytes: usize) {
     for (index, step) in model.steps().enumerate() {
         let (inputs, outputs) = operands(model, &step);
         let output = outputs.first().map(describe_short).unwrap_or_default();
-        let plan = draw(&inputs, &outputs, &step, model.arena_bytes());
+        let plan = draw(&states, &inputs, &outputs, &step, model.arena_bytes());
         println!("{index:>4}  {:<24} {:<22} {output:<26} {plan}", step.name, kind(&step));
     }
-    println!("      . free  r read  w written  s scratch");
+    println!("      . free  k kept from run to run  r read  w written  s scratch");
 }
 
 fn describe(tensor: &Tensor) -> String {
@@ -127,16 +135,19 @@ fn describe_short(tensor: &Tensor) -> String {
 }
 
 /// The arena while a step runs.
-fn draw(inputs: &[Tensor], outputs: &[Tensor], step: &Step<'_>, arena_bytes: usize) -> String {
+fn draw(states: &[Span], inputs: &[Tensor], outputs: &[Tensor], step: &Step<'_>, arena_bytes: usize) -> String {
     const COLUMNS: usize = 48;
     let mut columns = ['.'; COLUMNS];
-    let mut mark = |span: nervelet::ops::Span, sign: char| {
+    let mut mark = |span: Span, sign: char| {
         if span.length > 0 && arena_bytes > 0 {
             let first = span.offset as usize * COLUMNS / arena_bytes;
             let last = (span.end() - 1) * COLUMNS / arena_bytes;
             columns[first..=last.min(COLUMNS - 1)].fill(sign);
         }
     };
+    for span in states {
+        mark(*span, 'k');
+    }
     for tensor in inputs.iter().filter(|tensor| tensor.place == Place::Arena) {
         mark(tensor.span(), 'r');
     }

@@ -13,6 +13,7 @@ mod inspect;
 mod learner;
 mod model_file;
 mod run;
+mod stream;
 mod train;
 
 use std::process::ExitCode;
@@ -36,7 +37,9 @@ enum Command {
     #[command(after_help = "Example: nervelet train recipes/gestures.toml --out runs/gestures")]
     Train(train::Arguments),
     /// Turns a run into a model file: folds, calibrates, quantizes, plans memory; then proves host = device.
-    #[command(after_help = "Example: nervelet export runs/gestures -o gestures.postcard")]
+    #[command(
+        after_help = "Example: nervelet export runs/gestures -o gestures.postcard\n         nervelet export runs/tcn -o stream.postcard --stream"
+    )]
     Export(export::Arguments),
     /// Turns a TensorFlow Lite or ONNX model into a model file.
     #[command(after_help = "Example: nervelet import model.onnx -o m.postcard --calibrate samples.npy")]
