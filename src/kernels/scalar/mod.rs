@@ -22,9 +22,10 @@ mod depthwise;
 mod image;
 mod pooling;
 
+use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
-use super::reference::{AddParameters, Broadcast};
-use super::{Core, OutOfBounds, PackedLayer, Result, Window};
+use super::reference::{AddParameters, Attention, Broadcast};
+use super::{Code, Core, OutOfBounds, PackedLayer, Result, Window};
 
 /// A core without instructions for signal processing.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +61,10 @@ impl Core for Scalar {
         depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
         clamp(layer.range, output);
         Ok(())
+    }
+
+    fn attention<C: Code>(attention: &Attention, operands: [&[C]; 3], scratch: &mut [i32], output: &mut [C]) -> Result {
+        blocked_attention::attention::<C, Portable>(attention, operands, scratch, output)
     }
 
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
