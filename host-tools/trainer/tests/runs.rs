@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use nervelet_trainer::architecture::Architecture;
 use nervelet_trainer::checkpoint::Checkpoint;
-use nervelet_trainer::dataset::Split;
+use nervelet_trainer::dataset::{Dataset, Split};
+use nervelet_trainer::recipe::Recipe;
 use nervelet_trainer::report::{self, Fragment};
 use nervelet_trainer::{Run, TrainOptions, train};
 
@@ -193,4 +195,24 @@ fn what_is_missing_is_named() {
     let options = TrainOptions { data: Some(Path::new("/no/such/folder").into()), ..TrainOptions::default() };
     let error = format!("{:#}", train(&path, &options).unwrap_err());
     assert!(error.contains("/no/such/folder"), "{error}");
+}
+
+#[test]
+fn every_recipe_that_comes_along_fits_its_dataset() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let mut read = 0;
+    for entry in std::fs::read_dir(recipes).unwrap() {
+        let path = entry.unwrap().path();
+        let recipe = Recipe::load(&path).unwrap();
+        read += 1;
+        // What is not on this machine can't be compared with.
+        if Dataset::folder(&recipe, None).is_err() {
+            eprintln!("skipped: the dataset of {}", path.display());
+            continue;
+        }
+        let dataset = Dataset::load(&recipe, None).unwrap();
+        let architecture = Architecture::plan(&recipe, &dataset.facts()).unwrap();
+        assert!(architecture.parameters() > 0 && architecture.head_features() > 0, "{}", path.display());
+    }
+    assert!(read > 8, "{read} recipes");
 }
