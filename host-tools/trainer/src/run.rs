@@ -122,6 +122,8 @@ pub struct RegressionScores {
     pub mean_absolute_error: f64,
     /// Share of the variance on the split that the prediction explains; below 0, the split's mean would be better.
     pub r_squared: f64,
+    /// What was predicted for each row, and what was measured.
+    pub pairs: Vec<(f64, f64)>,
 }
 
 /// How far reconstruction errors tell anomalies.
@@ -393,12 +395,14 @@ impl Run {
                 });
                 let (predicted, wanted): (Vec<f64>, Vec<f64>) = pairs.unzip();
                 let errors = RegressionErrors::new(&predicted, &wanted);
+                let pairs = predicted.into_iter().zip(wanted).collect();
                 self.record.regression.push(RegressionScores {
                     split,
                     target: target.clone(),
                     root_mean_squared_error: errors.root_mean_squared,
                     mean_absolute_error: errors.mean_absolute,
                     r_squared: errors.r_squared,
+                    pairs,
                 });
             }
         }

@@ -110,13 +110,23 @@ fn regression(fragment: &mut Fragment, record: &Record) {
         return;
     }
     let row = |scores: &RegressionScores| {
-        let RegressionScores { split, target, root_mean_squared_error, mean_absolute_error, r_squared } = scores;
+        let RegressionScores { split, target, root_mean_squared_error, mean_absolute_error, r_squared, .. } = scores;
         let errors = [root_mean_squared_error, mean_absolute_error].map(|error| format!("{error:.4}"));
         let [root_mean_squared, mean_absolute] = errors;
         vec![word(*split).to_owned(), target.clone(), root_mean_squared, mean_absolute, format!("{r_squared:.3}")]
     };
     let columns = ["split", "value", "root mean squared error", "mean absolute error", "R²"];
     fragment.table("Errors with the kept weights", &columns, record.regression.iter().map(row).collect());
+    for scores in record.regression.iter().filter(|scores| scores.split == Split::Test) {
+        // More than this is no longer readable.
+        let shown = scores.pairs.len().min(240);
+        let curve = |value: fn(&(f64, f64)) -> f64| -> Vec<(f64, f64)> {
+            scores.pairs.iter().take(shown).enumerate().map(|(row, pair)| (row as f64, value(pair))).collect()
+        };
+        let caption = format!("{} on the first {shown} rows of the test split", scores.target);
+        let series = vec![("predicted", curve(|pair| pair.0)), ("measured", curve(|pair| pair.1))];
+        fragment.lines(&caption, ["row", &scores.target], series);
+    }
 }
 
 fn scores(fragment: &mut Fragment, record: &Record) {
@@ -157,9 +167,9 @@ fn subjects(fragment: &mut Fragment, record: &Record) {
 
 fn data(fragment: &mut Fragment, facts: &Facts) {
     fragment.paragraph(&format!(
-        "Data: {}. {} One example has {} values{}.",
+        "Data: {}. {}. One example has {} values{}.",
         facts.name,
-        facts.origin,
+        facts.origin.trim_end_matches('.'),
         facts.example_len(),
         match &facts.side {
             Some((name, width)) => format!(", and {width} more from {name}"),
@@ -174,7 +184,8 @@ fn data(fragment: &mut Fragment, facts: &Facts) {
         row.extend(split.counts.iter().map(|&count| grouped(count)));
         row
     });
-    fragment.table("Examples of each class", &columns, rows.collect());
+    let caption = if facts.classes.is_empty() { "Examples" } else { "Examples of each class" };
+    fragment.table(caption, &columns, rows.collect());
 }
 
 fn layers(fragment: &mut Fragment, run: &Run) {
