@@ -402,7 +402,7 @@ impl Plan {
             LayerSpec::TransformerEncoder(ref spec) => {
                 self.sequence()?;
                 let channels = input.channels();
-                if channels % spec.heads != 0 {
+                if !channels.is_multiple_of(spec.heads) {
                     return Err(format!("{} heads don't divide {channels} channels", spec.heads));
                 }
                 for layer in 0..spec.layers {

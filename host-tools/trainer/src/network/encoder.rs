@@ -160,7 +160,7 @@ impl LayerNorm {
 pub(crate) fn sinusoidal(time: usize, channels: usize) -> Vec<f32> {
     let value = |step: usize, channel: usize| {
         let angle = step as f64 / 10_000_f64.powf((channel / 2 * 2) as f64 / channels as f64);
-        if channel % 2 == 0 { angle.sin() } else { angle.cos() }
+        if channel.is_multiple_of(2) { angle.sin() } else { angle.cos() }
     };
     (0..time).flat_map(|step| (0..channels).map(move |channel| value(step, channel) as f32)).collect()
 }
