@@ -20,6 +20,7 @@ pub mod reference;
 pub mod rows;
 #[cfg(any(nervelet_armv7m, nervelet_armv6m))]
 pub mod scalar;
+pub mod scaled_sum;
 pub mod scaling;
 
 pub use code::Code;

@@ -1,13 +1,10 @@
 //! Sums and products of two tensors of the same shape.
 
 use super::super::reference::{self, AddParameters, Broadcast, MulParameters};
+use super::super::scaled_sum::{HALF, ScaledSum, is_elementwise};
 use super::super::scaling::{Scaling, Sums};
 use super::super::{Code, Result};
 use super::assembly::{Add, Mul, nervelet_add, nervelet_add_wide, nervelet_mul};
-use crate::fixed::Multiplier;
-
-/// One half.
-const HALF: Multiplier = Multiplier { mantissa: 1 << 30, exponent: 0 };
 
 /// The sum of two tensors of int8 codes.
 pub fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
@@ -44,31 +41,15 @@ fn frame<C: Code>(
     b: &[C],
     output: &mut [C],
 ) -> Option<Add> {
-    let [of_a, of_b] = parameters.multipliers;
-    let [zero_point_a, zero_point_b] = parameters.zero_points;
-    // Scales are such that the larger one becomes one half.
-    let (exact, exact_zero_point, scaled, scaled_zero_point, factor) = match (of_a, of_b) {
-        (HALF, factor) => (a, zero_point_a, b, zero_point_b, factor),
-        (factor, HALF) => (b, zero_point_b, a, zero_point_a, factor),
-        _ => return None,
-    };
+    let sum = ScaledSum::of(broadcast, parameters, a, b, output.len())?;
+    let ScaledSum { exact, exact_zero_point, scaled, scaled_zero_point, factor } = sum;
     // One half again is a quarter of the double: the kernel always shifts to the right.
     let double = C::SUM_BITS + 1;
     let (shift, right) = if factor == HALF { (double + 1, 1) } else { (double, -i32::from(factor.exponent)) };
     let output_right = -i32::from(parameters.output_multiplier.exponent);
     let usual = [right, output_right].iter().all(|right| (1..=31).contains(right));
-    let codes = |zero_point: i32| (-128..=127).contains(&zero_point);
-    let same = is_dense(&broadcast.extents, &broadcast.first) && is_dense(&broadcast.extents, &broadcast.second);
-    let elements = output.len();
-    let fits = same
-        && usual
-        && codes(zero_point_a)
-        && codes(zero_point_b)
-        && elements > 0
-        && a.len() == elements
-        && b.len() == elements;
     let range = output.as_mut_ptr_range();
-    fits.then_some(Add {
+    usual.then_some(Add {
         scaled: scaled.as_ptr().cast(),
         exact: exact.as_ptr().cast(),
         output: range.start.cast(),
@@ -91,12 +72,7 @@ pub fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8]
     let scaling = Scaling::new(parameters.multiplier, parameters.output_zero_point, Sums::Shifted);
     let codes = [zero_point_a, zero_point_b].iter().all(|zero_point| (-128..=127).contains(zero_point));
     let elements = output.len();
-    let fits = is_dense(&broadcast.extents, &broadcast.first)
-        && is_dense(&broadcast.extents, &broadcast.second)
-        && codes
-        && elements > 0
-        && a.len() == elements
-        && b.len() == elements;
+    let fits = is_elementwise(broadcast) && codes && elements > 0 && a.len() == elements && b.len() == elements;
     let Some(scaling) = scaling.filter(|_| fits) else {
         return reference::mul(broadcast, parameters, a, b, output);
     };
@@ -124,14 +100,4 @@ fn clamp<C: Code>(output: &mut [C], range: [i32; 2]) {
         let [low, high] = range;
         output.iter_mut().for_each(|code| *code = C::saturate(code.widen().min(high).max(low)));
     }
-}
-
-/// Whether strides are those of neighbouring elements.
-fn is_dense(extents: &[u32; 4], strides: &[u32; 4]) -> bool {
-    let mut expected = 1_u32;
-    extents.iter().zip(strides).rev().all(|(extent, stride)| {
-        let dense = *extent == 1 || *stride == expected;
-        expected = expected.wrapping_mul(*extent);
-        dense
-    })
 }
