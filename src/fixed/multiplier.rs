@@ -81,6 +81,18 @@ pub struct WideFactor {
 }
 
 impl WideFactor {
+    /// The `factor` for which `(x * factor + 2^31) >> 32`, one instruction of some cores, is what [`WideFactor::apply`]
+    /// makes of an `x` of 32 bits; `None` where there is none.
+    #[inline(always)]
+    pub fn of_high_product(self) -> Option<i32> {
+        match self.shift {
+            _ if self.mantissa == 0 => Some(0),
+            // A mantissa below 2^15 stays below 2^31.
+            16..=32 => Some(self.mantissa << (32 - self.shift)),
+            _ => None,
+        }
+    }
+
     /// `x` times the factor, see [`Multiplier::apply_wide`].
     #[inline(always)]
     pub fn apply(self, x: i64) -> i32 {
@@ -137,6 +149,32 @@ mod tests {
             let expected = ((product + nudge) / (1 << 31)).min(i32::MAX.into());
             assert_eq!(i64::from(saturating_doubling_high_multiply(a, b)), expected, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn wide_factors_of_high_products_round_alike() {
+        let mut random = crate::learn::Pcg32::new(2);
+        let mut have = 0;
+        for round in 0..if cfg!(miri) { 1_000 } else { 300_000 } {
+            let mantissa = match round % 5 {
+                0 => 0,
+                1 => i32::MAX - random.below(1 << 17) as i32,
+                _ => (1 << 30) + random.below(1 << 30) as i32,
+            };
+            let exponent = random.below(46) as i8 - 31;
+            let x = match round % 3 {
+                0 => i32::MIN.wrapping_add(random.below(5) as i32 - 2),
+                1 => random.below(u32::MAX) as i32,
+                // Exact halves of small factors.
+                _ => (random.below(9) as i32 - 4) << random.below(29),
+            };
+            let factor = Multiplier { mantissa, exponent }.wide();
+            let Some(high) = factor.of_high_product() else { continue };
+            have += 1;
+            let product = (i64::from(x) * i64::from(high) + (1 << 31)) >> 32;
+            assert_eq!(product, i64::from(factor.apply(x.into())), "{x} {mantissa} {exponent}");
+        }
+        assert!(have > 300);
     }
 
     #[test]

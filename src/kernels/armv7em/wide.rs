@@ -1,96 +1,27 @@
-//! Layers on int16 activations with row-major int8 weights: a row of weights over four pixels or over one, in sums of
-//! 32 bits that are added up in 64.
+//! Int16 convolutions and dense layers with row-major int8 weights: an output channel over blocks of four pixels, or
+//! all output channels of a single window.
 
-use super::super::{Code, OutOfBounds, Result, WideRequantization, Window, reference};
-use super::assembly::{Wide, WideTaps, nervelet_wide_1, nervelet_wide_4, nervelet_wide_taps};
-use crate::fixed::{Multiplier, WideFactor};
+use core::mem::MaybeUninit;
 
-/// The most products of a sum of 32 bits: a product is at most 2^22, and 512 of them reach 2^31.
-const MOST: usize = 511;
+use super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
+use super::assembly::{
+    WideBlock, WideBlocks, WideWindow, nervelet_wide_blocks, nervelet_wide_blocks_ready, nervelet_wide_order,
+    nervelet_wide_ready, nervelet_wide_window, nervelet_wide_window_ordered,
+};
+use super::wide_patch::{NO_BIAS, Patch, exact, range};
+use crate::fixed::Multiplier;
 
-/// The sum of products of one row, which are at most [`MOST`].
-#[inline(always)]
-fn short_dot(input: &[i16], weights: &[i8]) -> i32 {
-    let count = input.len().min(weights.len()).min(MOST);
-    // SAFETY: reads `count` elements of both, in words, which may be unaligned on these cores.
-    unsafe { nervelet_wide_1(weights.as_ptr(), input.as_ptr(), count / 4, count % 4) }
-}
-
-/// The sum of products of one row.
-#[inline(always)]
-fn dot(input: &[i16], weights: &[i8]) -> i64 {
-    if weights.len() <= MOST {
-        return short_dot(input, weights).into();
-    }
-    let parts = input.chunks(MOST).zip(weights.chunks(MOST));
-    parts.fold(0_i64, |sum, (input, weights)| sum.wrapping_add(short_dot(input, weights).into()))
-}
-
-/// How the sums of an output channel become codes.
-struct Finish {
-    bias: i64,
-    factor: WideFactor,
-    range: [i32; 2],
-}
-
-impl Finish {
-    #[inline(always)]
-    fn of(requantization: &WideRequantization<'_>, channel: usize) -> core::result::Result<Self, OutOfBounds> {
-        let mantissa = *requantization.mantissas.get(channel).ok_or(OutOfBounds)?;
-        let exponent = *requantization.exponents.get(channel).ok_or(OutOfBounds)?;
-        let factor = Multiplier { mantissa, exponent }.wide();
-        Ok(Self { bias: requantization.start(channel)?, factor, range: requantization.range })
-    }
-
-    #[inline(always)]
-    fn code(&self, sum: i64) -> i16 {
-        let [low, high] = self.range;
-        i16::saturate(self.factor.apply(sum.wrapping_add(self.bias)).min(high).max(low))
-    }
-}
-
-/// Four neighbouring windows that lie in the image.
-struct Block {
-    /// The first tap of each.
-    pixels: [*const i16; 4],
-    /// Rows of each, elements of a row, and elements from one row to the next.
-    rows: usize,
-    row: usize,
-    step: usize,
-}
-
-impl Block {
-    /// The sums of one output channel.
-    ///
-    /// # Safety
-    /// `rows` rows of `row` elements, at most [`MOST`], can be read from every pixel on.
-    #[inline(always)]
-    unsafe fn sums(&self, filter: &[i8]) -> [i64; 4] {
-        let Self { pixels, rows, row, step } = *self;
-        let (mut whole, mut part) = ([0_i64; 4], [0_i32; 4]);
-        let mut count = 0_usize;
-        for (number, weights) in filter.chunks_exact(row).take(rows).enumerate() {
-            if count.wrapping_add(row) > MOST {
-                whole = core::array::from_fn(|pixel| whole[pixel].wrapping_add(part[pixel].into()));
-                part = [0; 4];
-                count = 0;
-            }
-            count = count.wrapping_add(row);
-            let at = number.wrapping_mul(step);
-            let frame = Wide {
-                units: row / 4,
-                rest: row % 4,
-                sums: part.as_mut_ptr(),
-                weights: weights.as_ptr(),
-                pixels: pixels.map(|pixel| pixel.wrapping_add(at)),
-            };
-            // SAFETY: reads `row` weights and as many elements of a row of each pixel, which the caller vouches for; adds
-            // to the four sums, of at most `MOST` products each.
-            unsafe { nervelet_wide_4(&raw const frame) };
-        }
-        core::array::from_fn(|pixel| whole[pixel].wrapping_add(part[pixel].into()))
-    }
-}
+/// Pairs and units of inputs that the kernels unroll.
+const PAIRS: usize = 4;
+const UNITS: usize = 4;
+/// Blocks of one call.
+const BLOCKS: usize = 16;
+/// Weights of 16 bits in memory, and the blocks from which on making them pays.
+const READY: usize = 192;
+const READY_BLOCKS: usize = 3;
+/// Inputs that are put into the kernel's order, and the outputs from which on that pays.
+const ORDERED: usize = 256;
+const ORDERED_OUTPUTS: usize = 4;
 
 /// Int16 convolution, weights `[out][kernel_rows][kernel_columns][in]`.
 pub fn conv_2d_i16(
@@ -102,136 +33,72 @@ pub fn conv_2d_i16(
     requantization: &WideRequantization<'_>,
     output: &mut [i16],
 ) -> Result {
-    if groups != 1 || window.dilation[1] != 1 || channels == 0 || outputs == 0 {
+    let rows_are_whole = window.dilation[1] == 1 || window.kernel[1] == 1;
+    if groups != 1 || !rows_are_whole || channels == 0 || outputs == 0 {
         return reference::conv_2d_i16(window, [channels, outputs], groups, input, weights, requantization, output);
     }
     let window = &super::convolution::one_row(window);
     let row = window.kernel[1].wrapping_mul(channels);
-    let filter = window.kernel[0].wrapping_mul(row).max(1);
-    let columns = window.output[1];
-    // The output columns whose windows lie in the image.
-    let inside = |x: &usize| window.taps(1, *x).0 == (0..window.kernel[1]);
-    let first = (0..columns).find(inside).unwrap_or(columns);
-    let end = (0..columns).rfind(inside).map_or(first, |last| last.wrapping_add(1));
-    let image_row = window.input[1].wrapping_mul(channels);
-    for (y, codes) in output.chunks_exact_mut(columns.wrapping_mul(outputs).max(1)).enumerate() {
-        let (row_taps, top) = window.taps(0, y);
-        let start = |step: usize| top.wrapping_add(step.wrapping_mul(window.dilation[0])).wrapping_mul(image_row);
-        let mut x = 0;
-        while x < columns {
-            if (first..end).contains(&x) && end.wrapping_sub(first) >= 4 && row <= MOST && !row_taps.is_empty() {
-                // The last block overlaps the one before.
-                x = x.min(end.wrapping_sub(4));
-                let lefts = [0, 1, 2, 3].map(|pixel| window.taps(1, x.wrapping_add(pixel)).1.wrapping_mul(channels));
-                let reach = start(row_taps.len().wrapping_sub(1)).wrapping_add(lefts[3]).wrapping_add(row);
-                let from = start(0).wrapping_add(lefts[0]);
-                let values = input.get(from..reach).ok_or(OutOfBounds)?.as_ptr();
-                let block = Block {
-                    pixels: lefts.map(|left| values.wrapping_add(left.wrapping_sub(lefts[0]))),
-                    rows: row_taps.len(),
-                    row,
-                    step: window.dilation[0].wrapping_mul(image_row),
-                };
-                let codes = codes.get_mut(x.wrapping_mul(outputs)..).ok_or(OutOfBounds)?;
-                let codes = codes.get_mut(..outputs.wrapping_mul(4)).ok_or(OutOfBounds)?;
-                for (channel, filter) in weights.chunks_exact(filter).take(outputs).enumerate() {
-                    let finish = Finish::of(requantization, channel)?;
-                    let filter = filter.get(row_taps.start.wrapping_mul(row)..).ok_or(OutOfBounds)?;
-                    // SAFETY: the last row of the last window ends with `values`.
-                    let sums = unsafe { block.sums(filter) };
-                    for (code, sum) in codes.iter_mut().skip(channel).step_by(outputs).zip(sums) {
-                        *code = finish.code(sum);
-                    }
-                }
-                x = x.wrapping_add(4);
-            } else {
-                let (column_taps, left) = window.taps(1, x);
-                let part = column_taps.start.wrapping_mul(channels)..column_taps.end.wrapping_mul(channels);
-                let at = x.wrapping_mul(outputs);
-                let pixel = codes.get_mut(at..at.wrapping_add(outputs)).ok_or(OutOfBounds)?;
-                for ((channel, code), filter) in pixel.iter_mut().enumerate().zip(weights.chunks_exact(filter)) {
-                    let finish = Finish::of(requantization, channel)?;
-                    let mut sum = 0_i64;
-                    for (step, weights) in
-                        filter.chunks_exact(row).skip(row_taps.start).take(row_taps.len()).enumerate()
-                    {
-                        let at = start(step).wrapping_add(left.wrapping_mul(channels));
-                        let values = input.get(at..).and_then(|values| values.get(..part.len()));
-                        let values = if part.is_empty() { Some(&[][..]) } else { values }.ok_or(OutOfBounds)?;
-                        sum = sum.wrapping_add(dot(values, weights.get(part.clone()).ok_or(OutOfBounds)?));
-                    }
-                    *code = finish.code(sum);
-                }
-                x = x.wrapping_add(1);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Int16 depthwise convolution with as many outputs as inputs, four channels at a time.
-pub fn depthwise_conv_2d_i16(
-    window: &Window,
-    [channels, outputs]: [usize; 2],
-    input: &[i16],
-    weights: &[i8],
-    requantization: &WideRequantization<'_>,
-    output: &mut [i16],
-) -> Result {
-    let taps = window.kernel[0].saturating_mul(window.kernel[1]);
-    if channels != outputs || channels < 4 || taps > MOST {
-        return reference::depthwise_conv_2d_i16(window, [channels, outputs], input, weights, requantization, output);
-    }
-    let input_step = window.dilation[1].wrapping_mul(channels);
+    let filter = window.kernel[0].wrapping_mul(row);
     let input_row = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
-    let mut pixels = output.chunks_exact_mut(channels);
-    for y in 0..window.output[0] {
-        let (row_taps, top) = window.taps(0, y);
-        for x in 0..window.output[1] {
-            let (column_taps, left) = window.taps(1, x);
-            let pixel = pixels.next().ok_or(OutOfBounds)?;
-            if row_taps.is_empty() || column_taps.is_empty() {
-                for (channel, code) in pixel.iter_mut().enumerate() {
-                    *code = Finish::of(requantization, channel)?.code(0);
+    Patch::each(window, |patch| {
+        let [row_taps, column_taps] = &patch.taps;
+        let Some(values) = patch.values(channels, input) else {
+            return patch.fill(outputs, requantization, output);
+        };
+        let codes = patch.codes(outputs, output).ok_or(OutOfBounds)?;
+        let first = row_taps.start.wrapping_mul(row).wrapping_add(column_taps.start.wrapping_mul(channels));
+        let layer = Layer {
+            rows: row_taps.len(),
+            row: column_taps.len().wrapping_mul(channels),
+            input_row,
+            weight_row: row,
+            filter,
+            weights: weights.get(first..).ok_or(OutOfBounds)?,
+            requantization,
+        };
+        // Along rows, or along columns where these alone have blocks.
+        let steps = patch.steps(channels, outputs);
+        let [rows, columns] = patch.extents;
+        let by_rows = columns >= 4 || rows < 4;
+        let flip = |[a, b]: [usize; 2]| if by_rows { [a, b] } else { [b, a] };
+        let ([lines, pixels], input, output) = (flip([rows, columns]), flip(steps.input), flip(steps.output));
+        let positions =
+            |[a, b]: [usize; 2], [line, pixel]: [usize; 2]| line.wrapping_mul(a).wrapping_add(pixel.wrapping_mul(b));
+        if pixels < 4 {
+            for line in 0..lines {
+                for pixel in 0..pixels {
+                    let values = values.get(positions(input, [line, pixel])..).ok_or(OutOfBounds)?;
+                    let at = positions(output, [line, pixel]);
+                    let codes = codes.get_mut(at..at.wrapping_add(outputs)).ok_or(OutOfBounds)?;
+                    layer.window(values, codes, false)?;
                 }
-                continue;
             }
-            // From the first tap to the last one's last channel, in inputs and weights.
-            let at = top.wrapping_mul(window.input[1]).wrapping_add(left).wrapping_mul(channels);
-            let reach = row_taps.len().wrapping_sub(1).wrapping_mul(input_row);
-            let reach = reach.wrapping_add(column_taps.len().wrapping_sub(1).wrapping_mul(input_step));
-            let values = input.get(at..at.wrapping_add(reach).wrapping_add(channels)).ok_or(OutOfBounds)?;
-            let tap = row_taps.start.wrapping_mul(window.kernel[1]).wrapping_add(column_taps.start);
-            let last = row_taps.end.wrapping_sub(1).wrapping_mul(window.kernel[1]).wrapping_add(column_taps.end);
-            let factors = tap.wrapping_mul(channels)..last.wrapping_mul(channels);
-            let factors = weights.get(factors).ok_or(OutOfBounds)?;
-            let mut channel = 0;
-            while channel < channels {
-                // The last four channels may overlap the ones before.
-                let quad = channel.min(channels.wrapping_sub(4));
-                let mut sums = [0_i32; 4];
-                let frame = WideTaps {
-                    columns: column_taps.len(),
-                    input_advance: input_row.wrapping_sub(column_taps.len().wrapping_mul(input_step)).wrapping_mul(2),
-                    weight_advance: window.kernel[1].wrapping_sub(column_taps.len()).wrapping_mul(channels),
-                    sums: sums.as_mut_ptr(),
-                    inputs: values.as_ptr().wrapping_add(quad),
-                    weights: factors.as_ptr().wrapping_add(quad),
-                    rows: row_taps.len(),
-                    input_step: input_step.wrapping_mul(2),
-                    weight_step: channels,
-                };
-                // SAFETY: reads four inputs and four weights from `quad <= channels - 4` on at each tap, the last of
-                // which end with `values` and `factors`; there is at least one tap. Writes four sums.
-                unsafe { nervelet_wide_taps(&raw const frame) };
-                for ((channel, sum), code) in (quad..).zip(sums).zip(pixel.iter_mut().skip(quad)) {
-                    *code = Finish::of(requantization, channel)?.code(sum.into());
+            return Ok(());
+        }
+        let mut blocks = [const { WideBlock { pixel: core::ptr::null(), output: core::ptr::null_mut() } }; BLOCKS];
+        let mut count = 0;
+        for line in 0..lines {
+            let mut pixel = 0;
+            while pixel < pixels {
+                // The last block overlaps the one before.
+                let at = [line, pixel.min(pixels.wrapping_sub(4))];
+                if let Some(block) = blocks.get_mut(count) {
+                    block.pixel = values.as_ptr().wrapping_add(positions(input, at));
+                    block.output = codes.as_mut_ptr().wrapping_add(positions(output, at));
                 }
-                channel = quad.wrapping_add(4);
+                count = count.wrapping_add(1);
+                pixel = pixel.wrapping_add(4);
+                if count == BLOCKS || (pixel >= pixels && line.wrapping_add(1) == lines) {
+                    // SAFETY: the first pixel of a block is at most the fourth from the end of a line, so that the
+                    // last row of the last window ends with `values`, and its last output with `codes`.
+                    unsafe { layer.blocks(blocks.get(..count).ok_or(OutOfBounds)?, [input[1], output[1]], outputs)? };
+                    count = 0;
+                }
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Int16 dense layer over rows of `depth` inputs, weights `[out][depth]`.
@@ -244,10 +111,170 @@ pub fn fully_connected_i16(
 ) -> Result {
     let depth = depth.max(1);
     let outputs = (weights.len() / depth).max(1);
+    let layer = Layer { rows: 1, row: depth, input_row: 0, weight_row: depth, filter: depth, weights, requantization };
+    if depth > ORDERED || outputs < ORDERED_OUTPUTS {
+        let mut rows = input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs));
+        return rows.try_for_each(|(row, codes)| layer.window(row, codes, false));
+    }
+    let mut ordered = [const { MaybeUninit::<u32>::uninit() }; ORDERED / 2];
     for (row, codes) in input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs)) {
-        for ((channel, code), filter) in codes.iter_mut().enumerate().zip(weights.chunks_exact(depth)) {
-            *code = Finish::of(requantization, channel)?.code(dot(row, filter));
-        }
+        let target = ordered.as_mut_ptr().cast();
+        // SAFETY: reads `depth` elements and writes as many, at most `ORDERED`, which are then the slice.
+        let values = unsafe {
+            nervelet_wide_order(row.as_ptr(), depth, target);
+            core::slice::from_raw_parts(target, depth)
+        };
+        layer.window(values, codes, true)?;
     }
     Ok(())
+}
+
+/// The part of a layer's filters that meets the image.
+struct Layer<'a> {
+    /// Rows of taps, elements of a row, and elements from one row to the next in inputs and weights.
+    rows: usize,
+    row: usize,
+    input_row: usize,
+    weight_row: usize,
+    /// Weights of an output channel.
+    filter: usize,
+    /// From the first tap of the first channel on.
+    weights: &'a [i8],
+    requantization: &'a WideRequantization<'a>,
+}
+
+impl Layer<'_> {
+    /// Whether `outputs` channels have weights.
+    fn reaches(&self, outputs: usize) -> bool {
+        let last = outputs.wrapping_sub(1).wrapping_mul(self.filter);
+        let row = self.rows.wrapping_sub(1).wrapping_mul(self.weight_row).wrapping_add(self.row);
+        self.rows > 0 && last.wrapping_add(row) <= self.weights.len()
+    }
+
+    /// All output channels of blocks of pixels, which are `[inputs, outputs]` apart.
+    ///
+    /// # Safety
+    /// From each pixel of the blocks on, `rows` rows of `row` elements can be read and `outputs` codes be written.
+    unsafe fn blocks(&self, blocks: &[WideBlock], [input, output]: [usize; 2], outputs: usize) -> Result {
+        let mut ready = [const { MaybeUninit::<u32>::uninit() }; READY / 2];
+        let count = self.rows.wrapping_mul(self.row);
+        let makes_ready = count <= READY && blocks.len() >= READY_BLOCKS;
+        let width = if makes_ready { 2 } else { 1 };
+        let table = blocks.as_ptr_range();
+        let mut frame = WideBlocks {
+            start: [0; 4],
+            factor: 0,
+            mantissa: 0,
+            exponent: 0,
+            exact,
+            weights: ready.as_ptr().cast(),
+            rows: self.rows,
+            pairs: (self.row / 2).wrapping_mul(2).wrapping_mul(width),
+            advance: self.input_row.wrapping_sub(self.row).wrapping_mul(2),
+            skip: if makes_ready { 0 } else { self.weight_row.wrapping_sub(self.row) },
+            blocks: table.start,
+            blocks_end: table.end,
+            stride: input.wrapping_mul(2),
+            three_strides: input.wrapping_mul(6),
+            channel: 0,
+            output_stride: output.wrapping_mul(2),
+            range: range(self.requantization),
+            entry: (self.row / 2).wrapping_neg() % PAIRS,
+            after: self.row % 2,
+        };
+        if !self.reaches(outputs) || blocks.is_empty() {
+            return Err(OutOfBounds);
+        }
+        for channel in 0..outputs {
+            frame.start = [self.requantization.start(channel)?; 4];
+            let mantissa = *self.requantization.mantissas.get(channel).ok_or(OutOfBounds)?;
+            let exponent = *self.requantization.exponents.get(channel).ok_or(OutOfBounds)?;
+            (frame.mantissa, frame.exponent) = (mantissa, exponent.into());
+            frame.factor = Multiplier { mantissa, exponent }.wide().of_high_product().unwrap_or(-1);
+            frame.channel = channel.wrapping_mul(2);
+            let weights = self.weights.as_ptr().wrapping_add(channel.wrapping_mul(self.filter));
+            if makes_ready {
+                let target: *mut i16 = ready.as_mut_ptr().cast();
+                for number in 0..self.rows {
+                    let from = weights.wrapping_add(number.wrapping_mul(self.weight_row));
+                    let to = target.wrapping_add(number.wrapping_mul(self.row));
+                    // SAFETY: reads `row` weights, which `reaches` says are there, and writes as many of the `count`
+                    // elements that `ready` has room for.
+                    unsafe { nervelet_wide_ready(from, self.row, to) };
+                }
+                frame.weights = target.cast();
+                // SAFETY: as below, with weights from `ready`, which has all of them.
+                unsafe { nervelet_wide_blocks_ready(&raw const frame) };
+            } else {
+                frame.weights = weights;
+                // SAFETY: reads `rows` rows of `row` elements of the weights, as `reaches` says, and of each pixel, as
+                // the caller vouches; there is at least one block. Writes one code of each pixel.
+                unsafe { nervelet_wide_blocks(&raw const frame) };
+            }
+        }
+        Ok(())
+    }
+
+    /// All output channels of the window that begins with `values`; `ordered` are single rows with every whole four in
+    /// the order 0 2 1 3, aligned to words.
+    fn window(&self, values: &[i16], codes: &mut [i16], ordered: bool) -> Result {
+        let outputs = codes.len();
+        let WideRequantization { bias, mantissas, exponents, .. } = *self.requantization;
+        if let [code] = codes {
+            // Twice the same channel.
+            let (Some(mantissa), Some(exponent)) = (mantissas.first(), exponents.first()) else {
+                return Err(OutOfBounds);
+            };
+            let requantization = &WideRequantization {
+                bias: &[self.requantization.start(0)?; 2],
+                mantissas: &[*mantissa; 2],
+                exponents: &[*exponent; 2],
+                ..*self.requantization
+            };
+            let mut codes = [0; 2];
+            Layer { filter: 0, requantization, ..*self }.window(values, &mut codes, ordered)?;
+            [*code, _] = codes;
+            return Ok(());
+        }
+        let reach = self.rows.wrapping_sub(1).wrapping_mul(self.input_row).wrapping_add(self.row);
+        let lengths = [mantissas.len(), exponents.len(), if bias.is_empty() { outputs } else { bias.len() }];
+        let sound = self.reaches(outputs) && reach <= values.len() && lengths.iter().all(|length| *length >= outputs);
+        if !sound || outputs < 2 || (ordered && self.rows != 1) {
+            return Err(OutOfBounds);
+        }
+        let (bias, mask) = match bias {
+            [] => (NO_BIAS.as_ptr(), 0),
+            _ => (bias.as_ptr(), usize::MAX),
+        };
+        let frame = WideWindow {
+            bias,
+            mask,
+            mantissas: mantissas.as_ptr(),
+            exponents: exponents.as_ptr(),
+            weights: self.weights.as_ptr(),
+            filter: self.filter,
+            inputs: values.as_ptr(),
+            rows: self.rows,
+            units: self.row / 4 * 4,
+            rest: self.row % 4,
+            advance: self.input_row.wrapping_sub(self.row).wrapping_mul(2),
+            skip: self.weight_row.wrapping_sub(self.row),
+            output: codes.as_mut_ptr(),
+            last: outputs.wrapping_sub(2),
+            range: range(self.requantization),
+            exact,
+            entry: (self.row / 4).wrapping_neg() % UNITS,
+        };
+        // SAFETY: reads `rows` rows of `row` values and weights for `outputs` channels, two at a time, the
+        // last two of which may overlap the ones before; their mantissas, exponents and biases are there, or the
+        // two of `NO_BIAS`. Writes as many codes. Ordered values are read in aligned pairs of words.
+        unsafe {
+            if ordered {
+                nervelet_wide_window_ordered(&raw const frame);
+            } else {
+                nervelet_wide_window(&raw const frame);
+            }
+        }
+        Ok(())
+    }
 }

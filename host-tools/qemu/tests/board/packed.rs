@@ -74,17 +74,27 @@ impl Layers {
     fn wide_layer(&mut self, op: Op, input: &[usize], weights: &[usize], axis: usize, output: &[usize]) {
         let outputs = weights[axis];
         let elements: usize = weights.iter().product();
-        let factor = 1.0 / (75.0 * ((elements / outputs) as f32).sqrt());
-        let scales = (0..outputs).map(|_| factor * (0.25 + self.below(1000) as f32 / 500.0));
+        let usual = 1.0 / (75.0 * ((elements / outputs) as f32).sqrt());
+        // From vanishing to saturating, beyond what products of 32 bits reach.
+        let kind = self.below(4);
+        let scales = (0..outputs).map(|_| match kind {
+            0 => self.one_of(&[0.0, 1e-10, 1e-6, 5e-6, usual, 0.3, 0.7, 3.0, 5000.0]),
+            _ => usual * (0.25 + self.below(1000) as f32 / 500.0),
+        });
         let scales: Vec<f32> = scales.collect();
         let weight_quantization = Quantization { zero_points: vec![0; outputs], axis, scales };
         let x = self.tensor_of(input, DataType::Int16, Quantization::per_tensor(0.01, 0), None);
         let codes = (0..elements).map(|_| self.code()).collect();
         let weights = self.tensor(weights, weight_quantization, Some(Data::Int8(codes)));
-        let bias = (0..outputs).map(|_| i64::from(self.below(20_000) as i32 - 10_000) << self.below(20)).collect();
-        let bias = self.tensor(&[outputs], Quantization::per_tensor(1.0, 0), Some(Data::Int64(bias)));
+        let mut inputs = vec![x, weights];
+        let largest = self.one_of(&[10, 20, 20, 32]);
+        if self.below(4) > 0 {
+            let bias = (0..outputs).map(|_| i64::from(self.below(20_000) as i32 - 10_000) << self.below(largest));
+            let bias = Some(Data::Int64(bias.collect()));
+            inputs.push(self.tensor(&[outputs], Quantization::per_tensor(1.0, 0), bias));
+        }
         let y = self.tensor_of(output, DataType::Int16, Quantization::per_tensor(0.01, 0), None);
-        self.node(op, vec![x, weights, bias], 1, y);
+        self.node(op, inputs, 1, y);
     }
 
     /// Adds a layer over an input; weights have `outputs` channels along `axis`.
@@ -189,18 +199,18 @@ impl Layers {
             }
             6 => {
                 let outputs = self.one_of(&[1, 2, 5, 8]);
-                let op = Op::Conv2d { window, groups: 1, activation: Activation::None };
+                let op = Op::Conv2d { window, groups: 1, activation };
                 let output = [1, out[0], out[1], outputs];
                 self.wide_layer(op, &image_in, &[outputs, rows, columns, inputs], 0, &output);
             }
             7 => {
-                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: Activation::None };
+                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
                 let output = [1, out[0], out[1], inputs];
                 self.wide_layer(op, &image_in, &[rows, columns, inputs], 2, &output);
             }
             8 => {
                 let (depth, outputs) = (1 + self.below(700), 1 + self.below(9));
-                let op = Op::FullyConnected { activation: Activation::None };
+                let op = Op::FullyConnected { activation };
                 self.wide_layer(op, &[2, depth], &[outputs, depth], 0, &[2, outputs]);
             }
             0 | 1 => {
@@ -299,7 +309,7 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
 
 #[test]
 fn random_layers_on_the_m4() {
-    random_layers_equal_the_reference("qemu-m4", Target::Dsp, 0..8);
+    random_layers_equal_the_reference("qemu-m4", Target::Dsp, 0..12);
 }
 
 #[test]
