@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
     }
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());
     let Ok(mut session) = Session::new(&model, &mut arena) else { return };
-    for index in 0..model.inputs().count() {
+    for index in 0..model.inputs().len() {
         if let Ok(input) = session.input_bytes_mut(index) {
             input.fill(0x5A);
         }

@@ -16,6 +16,7 @@ mod code;
 #[cfg(nervelet_mve)]
 pub mod mve;
 pub mod packing;
+pub mod parts;
 pub mod reference;
 pub mod rows;
 #[cfg(any(nervelet_armv7m, nervelet_armv6m))]

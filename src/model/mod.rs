@@ -2,21 +2,22 @@
 //!
 //! A file is a straight-line program over a table of tensors. Its parts in order are the fields of [`schema::File`],
 //! after a [`schema::Prelude`] of magic, version and checksum. What a run needs is a [`schema::Program`] of fixed-size
-//! records. Nothing is copied: names, tensors, steps and weights are borrowed from the bytes, which may lie in flash.
+//! records; names are for people and come after each other in [`schema::Names`]. Nothing is copied: names, tensors,
+//! steps and weights are borrowed from the bytes, which may lie in flash.
 //!
 //! [`Model::from_bytes`] checks the checksum and then every step, so that a session can't reach outside the arena or
 //! the file. Its time is linear in the length of the file.
 
 mod error;
-mod records;
 pub mod schema;
+mod strings;
 mod verify;
 
 pub use error::Error;
-pub use records::Records;
+pub use strings::Strings;
 
 use crate::ops::{self, Operator, Span, StepRecord, StepView, Tensor, Tensors};
-use schema::{File, Head, Port, Program};
+use schema::{File, Head, Names, Port, Program};
 
 /// The alignment that a file needs in memory, in bytes.
 pub const ALIGNMENT: usize = 16;
@@ -46,14 +47,24 @@ impl<'m> Model<'m> {
         Ok(model)
     }
 
+    /// What people read about the model; empty where it does not decode.
+    pub fn names(&self) -> Names<'m> {
+        postcard::from_bytes(self.file.names).unwrap_or_default()
+    }
+
     /// The name of the model.
     pub fn name(&self) -> &'m str {
-        self.file.name
+        self.names().name
     }
 
     /// What wrote the file, with its version.
     pub fn producer(&self) -> &'m str {
-        self.file.producer
+        self.names().producer
+    }
+
+    /// The names of the classes that the first output scores; none for a regression.
+    pub fn classes(&self) -> impl Iterator<Item = &'m str> + use<'m> {
+        self.names().classes.iter()
     }
 
     /// The hash of the file's content; it names the encoder that a head was trained on.
@@ -63,28 +74,33 @@ impl<'m> Model<'m> {
 
     /// The bytes of arena that a session needs.
     pub fn arena_bytes(&self) -> usize {
-        self.file.arena_bytes as usize
+        self.program.header.arena_bytes as usize
     }
 
     /// What the caller fills.
-    pub fn inputs(&self) -> impl Iterator<Item = Port<'m>> + use<'m> {
-        self.file.inputs.iter()
+    pub fn inputs(&self) -> &'m [Port] {
+        self.program.inputs
     }
 
     /// What the caller reads.
-    pub fn outputs(&self) -> impl Iterator<Item = Port<'m>> + use<'m> {
-        self.file.outputs.iter()
+    pub fn outputs(&self) -> &'m [Port] {
+        self.program.outputs
     }
 
-    /// The names of the classes that the first output scores; none for a regression.
-    pub fn classes(&self) -> impl Iterator<Item = &'m str> + use<'m> {
-        self.file.classes.iter()
+    /// The inputs with their names.
+    pub fn named_inputs(&self) -> impl Iterator<Item = (&'m str, &'m Port)> + use<'m> {
+        self.names().inputs.iter().chain(core::iter::repeat("")).zip(self.inputs())
+    }
+
+    /// The outputs with their names.
+    pub fn named_outputs(&self) -> impl Iterator<Item = (&'m str, &'m Port)> + use<'m> {
+        self.names().outputs.iter().chain(core::iter::repeat("")).zip(self.outputs())
     }
 
     /// The steps in order.
     pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
         let Program { steps, words, .. } = self.program;
-        let names = self.file.step_names.iter().chain(core::iter::repeat(""));
+        let names = self.names().steps.iter().chain(core::iter::repeat(""));
         steps.iter().zip(names).filter_map(|(record, name)| record.step(name, words))
     }
 
@@ -105,44 +121,40 @@ impl<'m> Model<'m> {
 
     /// The layer that a device can train, if the file names one.
     pub fn head(&self) -> Option<TrainableHead<'m>> {
-        let Head { first_step, features, weights, bias } = self.file.head?;
-        Some(TrainableHead {
+        let Head { first_step, features, weights, bias } = self.program.header.head;
+        let head = TrainableHead {
             first_step: usize::from(first_step),
             features: self.tensor(features)?,
             weights: self.floats(weights)?,
             bias: self.floats(bias)?,
-        })
+        };
+        (weights.length > 0).then_some(head)
     }
 
     /// The factors that bring raw readings to the range the network was trained on: mean and scale by channel.
-    pub fn normalization(&self, port: &Port<'m>) -> Option<(&'m [f32], &'m [f32])> {
-        let normalization = port.normalization?;
-        Some((self.floats(normalization.mean)?, self.floats(normalization.scale)?))
+    pub fn normalization(&self, port: &Port) -> Option<(&'m [f32], &'m [f32])> {
+        let normalization = (self.floats(port.mean)?, self.floats(port.scale)?);
+        (port.normalized != 0).then_some(normalization)
     }
 
-    /// Everything that the file holds.
+    /// The file's parts.
     pub fn file(&self) -> &File<'m> {
         &self.file
+    }
+
+    /// What runs: the tables of the file.
+    pub fn program(&self) -> &Program<'m> {
+        &self.program
     }
 
     pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    /// The records of the steps in order.
-    pub(crate) fn records(&self) -> &'m [StepRecord] {
-        self.program.steps
-    }
-
-    /// A step with what it refers to; `None` if its words are not there, which verification rules out.
-    #[inline]
-    pub(crate) fn view(&self, record: &StepRecord) -> Option<StepView<'m>> {
-        Some(StepView {
-            step: record.step("", self.program.words)?,
-            tensors: self.program.tensors,
-            constants: self.program.constants,
-            arena_bytes: self.arena_bytes(),
-        })
+    /// A view of the steps, see [`StepView::of`].
+    pub(crate) fn view(&self, record: &'m StepRecord) -> StepView<'m> {
+        let Program { header, constants, tensors, words, .. } = self.program;
+        StepView { record, words, tensors, constants, arena_bytes: header.arena_bytes as usize }
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {

@@ -3,46 +3,35 @@
 use super::schema::{Head, Port};
 use super::{Error, Model};
 use crate::kernels;
-use crate::ops::{MAX_RANK, Place, Tensor};
+use crate::ops::{MAX_RANK, OpKind, Place, Tensor};
 
 /// Checks everything that a session relies on.
 pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
-    let file = model.file();
-    if !kernels::packing::runs(file.core) {
-        return Err(Error::WrongCore { core: file.core });
+    let program = model.program();
+    let core = program.header.core;
+    if !kernels::packing::runs(core) {
+        return Err(Error::WrongCore { core });
     }
-    let well_formed = file.inputs.is_well_formed()
-        && file.outputs.is_well_formed()
-        && file.classes.is_well_formed()
-        && file.step_names.is_well_formed()
-        && file.states.is_well_formed();
-    if !well_formed {
-        return Err(Error::Malformed);
-    }
-    for (index, tensor) in model.tensors().iter().enumerate() {
+    for (index, tensor) in program.tensors.iter().enumerate() {
         if !is_in_place(model, tensor) {
             return Err(Error::Tensor { index });
         }
     }
-    if file.states.iter().any(|state| state.span.end() > model.arena_bytes()) {
+    if program.states.iter().any(|state| state.span.end() > model.arena_bytes()) {
         return Err(Error::Malformed);
     }
-    for (position, port) in model.inputs().chain(model.outputs()).enumerate() {
-        if !port_fits(model, &port) {
+    for (position, port) in program.inputs.iter().chain(program.outputs).enumerate() {
+        if !port_fits(model, port) {
             return Err(Error::Port { position });
         }
     }
-    for (step, record) in model.records().iter().enumerate() {
-        let view = model.view(record).ok_or(Error::Malformed)?;
+    for (step, record) in program.steps.iter().enumerate() {
         let number = record.kind;
-        let operator =
-            model.operator(number).ok_or(Error::OperatorNotLinked { step, kind: view.step.kind(), number })?;
-        (operator.verify)(&view).map_err(|error| Error::Step { step, error })?;
+        let not_linked = || Error::OperatorNotLinked { step, kind: OpKind::from_number(number), number };
+        let operator = model.operator(number).ok_or_else(not_linked)?;
+        (operator.verify)(&model.view(record)).map_err(|error| Error::Step { step, error })?;
     }
-    match file.head {
-        Some(head) if !head_fits(model, &head) => Err(Error::Head),
-        _ => Ok(()),
-    }
+    if head_fits(model) { Ok(()) } else { Err(Error::Head) }
 }
 
 /// A tensor has elements, is aligned to them, and lies inside the arena or the constants.
@@ -59,20 +48,27 @@ fn is_in_place(model: &Model<'_>, tensor: &Tensor) -> bool {
 }
 
 /// An input or output lies in the arena, and its normalisation has one entry a channel.
-fn port_fits(model: &Model<'_>, port: &Port<'_>) -> bool {
-    let Some(tensor) = model.tensor(port.tensor) else { return false };
+fn port_fits(model: &Model<'_>, port: &Port) -> bool {
+    let Some(tensor) = model.tensors().get(port.tensor) else { return false };
     let channels = tensor.shape().last().map_or(1, |extent| *extent as usize);
-    let normalized = port.normalization.is_none()
+    let normalized = port.normalized == 0
         || model.normalization(port).is_some_and(|(mean, scale)| [mean.len(), scale.len()] == [channels; 2]);
     tensor.place == Place::Arena && normalized
 }
 
-/// The head's weights fit the features that the encoder leaves in the arena.
-fn head_fits(model: &Model<'_>, head: &Head) -> bool {
-    let Some(trainable) = model.head() else { return false };
-    let features = trainable.features.elements();
-    trainable.features.place == Place::Arena
-        && usize::from(head.first_step) <= model.records().len()
-        && !trainable.bias.is_empty()
-        && Some(trainable.weights.len()) == features.checked_mul(trainable.bias.len())
+/// There is no head, or its weights fit the features that the encoder leaves in the arena.
+fn head_fits(model: &Model<'_>) -> bool {
+    let Head { first_step, features, weights, bias } = model.program().header.head;
+    if weights.length == 0 {
+        return true;
+    }
+    let classes = bias.length as usize / size_of::<f32>();
+    let fits = |features: &Tensor| {
+        features.place == Place::Arena
+            && Some(weights.length as usize) == features.elements().checked_mul(bias.length as usize)
+    };
+    classes > 0
+        && usize::from(first_step) <= model.program().steps.len()
+        && model.tensors().get(features).is_some_and(fits)
+        && model.head().is_some()
 }

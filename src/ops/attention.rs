@@ -64,7 +64,7 @@ fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
     if !defined {
         return Err(Error::Quantization);
     }
-    let scratch = view.step.scratch;
+    let scratch = view.record.scratch;
     let (need, have) = ((scores.columns as usize).saturating_mul(size_of::<i32>()), scratch.length as usize);
     if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
         return Err(Error::Misaligned);

@@ -22,7 +22,7 @@ fn run_length(tensor: &Tensor, axis: usize) -> usize {
 }
 
 fn verify(view: &StepView<'_>) -> Result<(), Error> {
-    let inputs = view.step.inputs().count();
+    let inputs = view.inputs();
     view.expect_operands(inputs.max(1), 1)?;
     let axis = usize::from(view.parameters::<Parameters>()?.axis);
     let output = view.output(0)?;
@@ -47,7 +47,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [bytes] = regions.writable;
     let mut start = 0;
-    for position in 0..view.step.inputs().count() {
+    for position in 0..view.inputs() {
         let input = view.input(position)?;
         let input_run = run_length(input, axis).max(1);
         let source = regions.rest.read::<u8>(input)?;

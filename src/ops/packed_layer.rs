@@ -76,7 +76,7 @@ impl PackedWeights {
         if !layout.computes(window) {
             return Err(Error::Shape);
         }
-        let scratch = view.step.scratch;
+        let scratch = view.record.scratch;
         if !scratch.offset.is_multiple_of(4) || !scratch.length.is_multiple_of(4) {
             return Err(Error::Misaligned);
         }
@@ -101,7 +101,7 @@ fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let Parameters { window, weights } = view.parameters()?;
     let (window, channels) = window.verify(view.input(0)?, view.output(0)?)?;
-    let depthwise = view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
+    let depthwise = view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     if depthwise && channels[0] != channels[1] {
         return Err(Error::Shape);
     }
@@ -113,7 +113,7 @@ fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (window, channels) = window.over(input, output)?;
     let layer = weights.layer(call.view, input, output)?;
-    let depthwise = call.view.step.kind == OpKind::DepthwiseConv2dPacked as u16;
+    let depthwise = call.view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
     let done = if depthwise {
         Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)

@@ -63,7 +63,7 @@ fn last(tensor: &Tensor) -> usize {
 impl Layer {
     /// Checks operands and weights of a layer with some gates and states; returns the number of units.
     fn verify(&self, view: &StepView<'_>, gates: usize, states: usize) -> Result<usize, Error> {
-        let given = view.step.inputs().count();
+        let given = view.inputs();
         let inputs = if given == 1 { 1 } else { states.saturating_add(1) };
         view.expect_operands(inputs, states.saturating_add(1))?;
         let (x, output) = (view.input(0)?, view.output(0)?);
@@ -148,7 +148,7 @@ fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
 fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
     let GruParameters { layer, reset_after } = view.parameters()?;
     let units = layer.verify(view, 3, 1)?;
-    let scratch = view.step.scratch;
+    let scratch = view.record.scratch;
     if reset_after {
         return Ok(());
     }
@@ -168,7 +168,7 @@ fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
         let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
         return Ok(reference::gru_f32(&weights, true, &mut [], layer.sequence(view, &rest, output, hidden)?)?);
     }
-    let spans = [spans[0], spans[1], view.step.scratch];
+    let spans = [spans[0], spans[1], view.record.scratch];
     let Regions { writable: [output, hidden, scratch], rest } = Regions::carve(call.arena, view.constants, spans)?;
     let sequence = layer.sequence(view, &rest, output, hidden)?;
     Ok(reference::gru_f32(&weights, false, elements(scratch)?, sequence)?)

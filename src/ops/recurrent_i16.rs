@@ -64,7 +64,7 @@ fn last(tensor: &Tensor) -> usize {
 impl Layer {
     /// Checks the operands of a layer with some states and the weights of its gates.
     fn verify(&self, view: &StepView<'_>, gates: [usize; 2], states: usize, new: Option<Rows>) -> Result<(), Error> {
-        let inputs = if view.step.inputs().count() == 1 { 1 } else { states.saturating_add(1) };
+        let inputs = if view.inputs() == 1 { 1 } else { states.saturating_add(1) };
         view.expect_operands(inputs, states.saturating_add(1))?;
         let (x, output) = (view.input(0)?, view.output(0)?);
         let (depth, units) = (last(x), last(output));
@@ -95,7 +95,7 @@ impl Layer {
             recurrent: self.recurrent.verify(view, of_state, units)?,
             new: new.map(|rows| rows.verify(view, units, units)).transpose()?,
         };
-        let scratch = view.step.scratch;
+        let scratch = view.record.scratch;
         let (need, have) = (weights.scratch_words().saturating_mul(size_of::<i32>()), scratch.length as usize);
         if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
             return Err(Error::Misaligned);
@@ -181,7 +181,7 @@ fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let view = call.view;
     let layer: Layer = view.parameters()?;
     let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(super::tensor::Tensor::span);
-    let spans = [output, hidden, view.step.scratch, cell];
+    let spans = [output, hidden, view.record.scratch, cell];
     let Regions { writable: [output, hidden, scratch, cell], rest } =
         Regions::carve(call.arena, view.constants, spans)?;
     let cell = elements(cell)?;
@@ -193,6 +193,6 @@ fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
 /// The sequence, the state and the scratch memory.
 fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, Error> {
     let view = call.view;
-    let spans = [view.output(0)?.span(), view.output(1)?.span(), view.step.scratch];
+    let spans = [view.output(0)?.span(), view.output(1)?.span(), view.record.scratch];
     Regions::carve(call.arena, view.constants, spans)
 }

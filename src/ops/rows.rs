@@ -75,7 +75,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if low > high {
         return Err(Error::Quantization);
     }
-    let scratch = view.step.scratch;
+    let scratch = view.record.scratch;
     let words = (rows.depth / 2).saturating_add(outputs.div_ceil(4).saturating_mul(4));
     let (need, have) = (words.saturating_mul(size_of::<i32>()), scratch.length as usize);
     if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {

@@ -12,7 +12,7 @@ use crate::kernels::reference::{Shift, shift};
 pub static OPERATOR: Operator = Operator { kind: OpKind::Shift, verify, run };
 
 fn verify(view: &StepView<'_>) -> Result<(), Error> {
-    let inputs = view.step.inputs().count().clamp(1, 2);
+    let inputs = view.inputs().clamp(1, 2);
     view.expect_operands(inputs, 1)?;
     let Shift { block, front, back, by } = view.parameters()?;
     let output = view.output(0)?;

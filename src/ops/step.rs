@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::regions::{Regions, elements};
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
 use super::{Error, OpKind, QuantizedElement, words};
+use crate::kernels::parts::parts;
 
 /// A step's record in the file: [`StepRecord::WORDS`] little-endian words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, NoUninit)]
@@ -87,7 +88,9 @@ impl<'m> Step<'m> {
 #[derive(Debug, Clone, Copy)]
 pub struct StepView<'m> {
     /// The step.
-    pub step: Step<'m>,
+    pub record: &'m StepRecord,
+    /// The operands and parameters of all steps.
+    pub words: &'m [u32],
     /// The file's tensors.
     pub tensors: Tensors<'m>,
     /// The file's constants.
@@ -99,35 +102,52 @@ pub struct StepView<'m> {
 impl<'m> StepView<'m> {
     /// Decodes the operator's parameters.
     pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, Error> {
-        words::decode(self.step.parameters).map_err(|_| Error::Parameters)
+        let behind = (self.inputs() + self.outputs()).div_ceil(2);
+        let first = (self.record.first as usize).wrapping_add(behind);
+        let parameters = self.words.get(first..first.wrapping_add(self.record.parameters.into()));
+        words::decode(parameters.ok_or(Error::Parameters)?).map_err(|_| Error::Parameters)
+    }
+
+    /// How many tensors it reads.
+    pub fn inputs(&self) -> usize {
+        self.record.inputs.into()
+    }
+
+    /// How many tensors it writes.
+    pub fn outputs(&self) -> usize {
+        self.record.outputs.into()
     }
 
     /// The input at a position.
     pub fn input(&self, position: usize) -> Result<&'m Tensor, Error> {
-        self.operand(self.step.inputs, position)
+        if position < self.inputs() { self.operand(position) } else { Err(Error::Parameters) }
     }
 
     /// The output at a position.
     pub fn output(&self, position: usize) -> Result<&'m Tensor, Error> {
-        self.operand(self.step.outputs, position)
+        let operand = self.inputs().wrapping_add(position);
+        if position < self.outputs() { self.operand(operand) } else { Err(Error::Parameters) }
     }
 
-    fn operand(&self, indices: &[u16], position: usize) -> Result<&'m Tensor, Error> {
-        let index = *indices.get(position).ok_or(Error::Parameters)?;
+    fn operand(&self, position: usize) -> Result<&'m Tensor, Error> {
+        // Two indices share a word, the first one in its lower half.
+        let word = (self.record.first as usize).wrapping_add(position / 2);
+        let pair = *self.words.get(word).ok_or(Error::Parameters)?;
+        let index = (pair >> (position % 2 * 16)) as u16;
         self.tensors.get(index).ok_or(Error::NoSuchTensor { index })
     }
 
     /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
     /// the arena or the constants, outputs in the arena and apart from each other, the inputs and the scratch memory.
     pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
-        let found = [self.step.inputs.len(), self.step.outputs.len()];
+        let found = [self.inputs(), self.outputs()];
         if found != [inputs, outputs] {
             return Err(Error::OperandCount {
                 expected: [inputs.min(255) as u8, outputs.min(255) as u8],
                 found: found.map(|count| count.min(65_535) as u16),
             });
         }
-        let scratch = self.step.scratch;
+        let scratch = self.record.scratch;
         if scratch.end() > self.arena_bytes {
             return Err(Error::OutsideArena { end: scratch.end(), arena: self.arena_bytes });
         }
@@ -209,7 +229,7 @@ impl<'m> Call<'_, 'm> {
     /// The first output and the scratch memory, to write, beside the rest, to read. The step has scratch memory.
     pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, Error> {
         let output = self.view.output(0)?;
-        Regions::carve(self.arena, self.view.constants, [output.span(), self.view.step.scratch])
+        Regions::carve(self.arena, self.view.constants, [output.span(), self.view.record.scratch])
     }
 
     /// The int8 codes of the step's one input, its scratch memory and the codes of its output.
@@ -220,21 +240,12 @@ impl<'m> Call<'_, 'm> {
     ) -> Result<LayerMemory<'_>, Error> {
         // Where an end wraps around, it is before its start: no range.
         let range = |span: Span| span.offset as usize..span.offset.wrapping_add(span.length) as usize;
-        let codes = |tensor: &Tensor| range(tensor.span());
-        let scratch = Some(self.view.step.scratch).filter(|span| span.length > 0).map_or(0..0, range);
-        let (x, scratch, output): (&[u8], _, _) = match input.place {
-            Place::Arena => {
-                let ranges = [codes(input), scratch, codes(output)];
-                let [x, scratch, output] = self.arena.get_disjoint_mut(ranges).map_err(|_| Error::Overlap)?;
-                (x, scratch, output)
-            }
-            Place::Constant => {
-                let x = self.view.constants.get(codes(input)).ok_or(Error::Overlap)?;
-                let ranges = [scratch, codes(output)];
-                let [scratch, output] = self.arena.get_disjoint_mut(ranges).map_err(|_| Error::Overlap)?;
-                (x, scratch, output)
-            }
-        };
-        Ok((bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(output)))
+        let (x, written) = (range(input.span()), [range(self.view.record.scratch), range(output.span())]);
+        let (constant, read) = if input.place == Place::Constant { (x, 0..0) } else { (0..0, x) };
+        let (mut x, [scratch, codes]) = parts(self.arena, read, written).ok_or(Error::Overlap)?;
+        if input.place == Place::Constant {
+            x = self.view.constants.get(constant).ok_or(Error::Overlap)?;
+        }
+        Ok((bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes)))
     }
 }

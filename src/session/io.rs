@@ -21,21 +21,21 @@ pub struct Prediction<'m> {
 impl<'m> Session<'m, '_> {
     /// The elements of an input, to fill before a run; fails for another type than the tensor's.
     pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
-        let tensor = self.port(self.model.inputs().nth(index), index)?;
+        let tensor = self.port(self.model.inputs(), index)?;
         expect::<T>(&tensor)?;
         bytemuck::try_cast_slice_mut(self.input_bytes_mut(index)?).map_err(|_| Error::NotVerified)
     }
 
     /// The bytes of an input of any type, to fill before a run: little-endian elements, row-major.
     pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], Error> {
-        let tensor = self.port(self.model.inputs().nth(index), index)?;
+        let tensor = self.port(self.model.inputs(), index)?;
         let span = tensor.span();
         self.arena.get_mut(span.offset as usize..span.end()).ok_or(Error::NotVerified)
     }
 
     /// The bytes of an output of any type after a run.
     pub fn output_bytes(&self, index: usize) -> Result<&[u8], Error> {
-        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        let tensor = self.port(self.model.outputs(), index)?;
         tensor.span().of(self.arena).ok_or(Error::NotVerified)
     }
 
@@ -44,8 +44,8 @@ impl<'m> Session<'m, '_> {
     /// One value for each element of the tensor, row-major. Fails, with the input unspecified, where a value is not
     /// finite.
     pub fn set_input(&mut self, index: usize, values: &[f32]) -> Result<(), Error> {
-        let port = self.model.inputs().nth(index).ok_or(Error::NoSuchPort { index })?;
-        let tensor = self.port(Some(port), index)?;
+        let port = self.model.inputs().get(index).ok_or(Error::NoSuchPort { index })?;
+        let tensor = self.port(self.model.inputs(), index)?;
         let (need, have) = (tensor.elements(), values.len());
         if need != have {
             return Err(Error::Length { need, have });
@@ -53,7 +53,7 @@ impl<'m> Session<'m, '_> {
         if let Some(position) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::NotFinite { position });
         }
-        let (mean, scale) = self.model.normalization(&port).unwrap_or((&[], &[]));
+        let (mean, scale) = self.model.normalization(port).unwrap_or((&[], &[]));
         let normalized = normalize(values, mean, scale);
         match tensor.data_type {
             DataType::Int8 => {
@@ -84,13 +84,13 @@ impl<'m> Session<'m, '_> {
 
     /// The elements of an output after a run; fails for another type than the tensor's.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
-        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        let tensor = self.port(self.model.outputs(), index)?;
         self.read(&tensor)
     }
 
     /// The real values of an output after a run.
     pub fn output_values(&self, index: usize) -> Result<impl Iterator<Item = f32> + '_, Error> {
-        let tensor = self.port(self.model.outputs().nth(index), index)?;
+        let tensor = self.port(self.model.outputs(), index)?;
         let (mut codes, mut wide, mut sums, mut values): (&[i8], &[i16], &[i32], &[f32]) = (&[], &[], &[], &[]);
         match tensor.data_type {
             DataType::Int8 => codes = self.read(&tensor)?,
@@ -118,8 +118,9 @@ impl<'m> Session<'m, '_> {
         bytemuck::try_cast_slice(bytes).map_err(|_| Error::NotVerified)
     }
 
-    fn port(&self, port: Option<Port<'m>>, index: usize) -> Result<Tensor, Error> {
-        self.model.tensor(port.ok_or(Error::NoSuchPort { index })?.tensor).ok_or(Error::NotVerified)
+    fn port(&self, ports: &[Port], index: usize) -> Result<Tensor, Error> {
+        let port = ports.get(index).ok_or(Error::NoSuchPort { index })?;
+        self.model.tensor(port.tensor).ok_or(Error::NotVerified)
     }
 }
 

@@ -93,13 +93,13 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
-        for (index, record) in self.model.records().iter().take(count).enumerate() {
-            observer.before_step(index);
+        for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
+            observer.before_step(step);
             let operator = self.model.operator(record.kind).ok_or(Error::NotVerified)?;
-            let view = self.model.view(record).ok_or(Error::NotVerified)?;
+            let view = self.model.view(record);
             (operator.run)(&mut Call { view: &view, arena: self.arena })
-                .map_err(|error| Error::Step { step: index, error })?;
-            observer.after_step(index, self.arena);
+                .map_err(|error| Error::Step { step, error })?;
+            observer.after_step(step, self.arena);
         }
         Ok(())
     }

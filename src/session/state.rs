@@ -6,9 +6,9 @@ use crate::ops::Span;
 impl Session<'_, '_> {
     /// Forgets what earlier runs left: recurrent state returns to its start.
     pub fn reset(&mut self) {
-        for state in self.model.file().states.iter() {
+        for state in self.model.program().states {
             if let Some(bytes) = self.arena.get_mut(state.span.offset as usize..state.span.end()) {
-                bytes.fill(state.reset);
+                bytes.fill(state.reset[0]);
             }
         }
     }
@@ -38,7 +38,7 @@ impl Session<'_, '_> {
     pub fn restore_state(&mut self, source: &[u8]) -> Result<(), Error> {
         self.expect_state_bytes(source.len())?;
         let mut rest = source;
-        for state in self.model.file().states.iter() {
+        for state in self.model.program().states {
             let span = state.span;
             let (part, behind) = rest.split_at_checked(span.length as usize).ok_or(Error::NotVerified)?;
             let target = self.arena.get_mut(span.offset as usize..span.end()).ok_or(Error::NotVerified)?;
@@ -54,6 +54,6 @@ impl Session<'_, '_> {
     }
 
     fn states(&self) -> impl Iterator<Item = Span> + '_ {
-        self.model.file().states.iter().map(|state| state.span)
+        self.model.program().states.iter().map(|state| state.span)
     }
 }

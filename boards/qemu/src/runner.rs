@@ -42,7 +42,7 @@ fn run(job: &Job, arena: &mut [u8]) -> Result<RunReport, Failure> {
     }
     defmt::info!("{=u32} cases done, stack {=usize} bytes", cases, deepest);
     Ok(RunReport {
-        outputs: model.outputs().count() as u32,
+        outputs: model.outputs().len() as u32,
         arena_bytes: model.arena_bytes() as u32,
         stack_bytes: deepest as u32,
     })

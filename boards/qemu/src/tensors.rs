@@ -7,7 +7,7 @@ use crate::job::Failure;
 
 /// Reads the next case from `file` into the session's inputs.
 pub(crate) fn read_inputs(session: &mut Session<'_, '_>, file: &mut HostFile) -> Result<(), Failure> {
-    for index in 0..session.model().inputs().count() {
+    for index in 0..session.model().inputs().len() {
         let mut length = [0; size_of::<u32>()];
         file.read_exact(&mut length)?;
         let have = u32::from_le_bytes(length) as usize;
@@ -23,7 +23,7 @@ pub(crate) fn read_inputs(session: &mut Session<'_, '_>, file: &mut HostFile) ->
 
 /// Writes the session's outputs to `file`.
 pub(crate) fn write_outputs(session: &Session<'_, '_>, file: &mut HostFile) -> Result<(), Failure> {
-    for index in 0..session.model().outputs().count() {
+    for index in 0..session.model().outputs().len() {
         let output = session.output_bytes(index)?;
         file.write_all(&(output.len() as u32).to_le_bytes())?;
         file.write_all(output)?;

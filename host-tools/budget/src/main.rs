@@ -138,7 +138,7 @@ fn measure(graph: &Graph, board: &str, target: &str) -> Result<Cost> {
     let model = Model::from_bytes(&bytes).map_err(|error| anyhow::anyhow!("the model is not valid: {error}"))?;
     let length = |tensor: u16| model.tensor(tensor).map_or(0, |tensor| tensor.span().length as usize);
     let input: Vec<u8> =
-        model.inputs().flat_map(|port| (0..length(port.tensor)).map(|at| (at * 89 % 251) as u8)).collect();
+        model.inputs().iter().flat_map(|port| (0..length(port.tensor)).map(|at| (at * 89 % 251) as u8)).collect();
     let board = Board::from_name(board)?;
     let run = board.run(&bytes, &[vec![input.clone()]])?;
     ensure!(run.outputs == [host(&model, &input)?], "the board's output is not the host's");

@@ -112,7 +112,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// The bytes of each input: the first case of the arrays given, else zeros.
 fn first_case(model: &Model<'_>, arguments: &Arguments) -> Result<Vec<Vec<u8>>> {
-    let tensors = model.inputs().filter_map(|port| Some((port.name, model.tensor(port.tensor)?)));
+    let tensors = model.named_inputs().filter_map(|(name, port)| Some((name, model.tensor(port.tensor)?)));
     if arguments.input.is_empty() {
         return Ok(tensors.map(|(_, tensor)| vec![0; tensor.span().length as usize]).collect());
     }

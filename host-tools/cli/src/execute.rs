@@ -45,7 +45,7 @@ pub type Inputs = Vec<Vec<Vec<u8>>>;
 
 /// Brings arrays to the bytes that the model's inputs hold; reals for an int8 input are normalised and quantized.
 pub fn encode(model: &Model<'_>, arrays: &[Cases]) -> Result<Inputs> {
-    let ports = model.inputs().count();
+    let ports = model.inputs().len();
     ensure!(arrays.len() == ports, "the model has {ports} inputs, {} arrays are given", arrays.len());
     let count = arrays.first().map_or(0, |cases| cases.count);
     ensure!(arrays.iter().all(|cases| cases.count == count), "the arrays have different numbers of cases");
@@ -107,7 +107,7 @@ fn run_parts(bytes: &[u8], inputs: &Inputs, anew: bool) -> Result<Vec<Vec<Vec<u8
     let model = Model::from_bytes(bytes)?;
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());
     let mut session = Session::new(&model, &mut arena)?;
-    let outputs = model.outputs().count();
+    let outputs = model.outputs().len();
     let mut results = Vec::with_capacity(inputs.len());
     for case in inputs {
         if anew {

@@ -155,7 +155,7 @@ fn example(dataset: &Dataset, row: usize) -> Vec<&[f32]> {
 
 fn encode(model: &Model<'_>, dataset: &Dataset, rows: &[usize]) -> Result<Inputs> {
     let count = rows.len();
-    let ports = model.inputs().count();
+    let ports = model.inputs().len();
     let arrays: Vec<Cases> = (0..ports)
         .map(|port| {
             let values =

@@ -214,7 +214,7 @@ fn load(run: Option<&Run>, data: Option<&Path>, model: &Model<'_>) -> Result<Dat
     match (run, data) {
         (Some(run), data) => run.dataset(data),
         (None, Some(data)) => {
-            let side = model.inputs().nth(1).map(|port| format!("{}.npy", port.name));
+            let side = model.named_inputs().nth(1).map(|(name, _)| format!("{name}.npy"));
             Dataset::array_folder(data, side.as_deref())
         }
         (None, None) => bail!("give --run or --data"),

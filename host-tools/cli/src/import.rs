@@ -190,9 +190,10 @@ fn record(shape: &[usize]) -> Result<Tensor> {
 
 fn summarize(path: &Path, compiled: &Compiled) -> Result<()> {
     let model = Model::from_bytes(&compiled.bytes)?;
-    for (word, port) in model.inputs().map(|port| ("input", port)).chain(model.outputs().map(|port| ("output", port))) {
+    let inputs = model.named_inputs().map(|port| ("input", port));
+    for (word, (name, port)) in inputs.chain(model.named_outputs().map(|port| ("output", port))) {
         let tensor = model.tensor(port.tensor).context("a port has no tensor")?;
-        println!("{word:>6} {:16} {:?} {:?}", port.name, tensor.shape(), tensor.data_type);
+        println!("{word:>6} {name:16} {:?} {:?}", tensor.shape(), tensor.data_type);
     }
     let mut steps: BTreeMap<String, usize> = BTreeMap::new();
     for step in model.steps() {

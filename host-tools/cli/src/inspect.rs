@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use nervelet::Model;
+use nervelet::model::schema::Port;
 use nervelet::ops::{Place, Span, Step, Tensor};
 use serde_json::json;
 
@@ -50,14 +51,9 @@ fn as_json(model: &Model<'_>, file_bytes: usize) -> serde_json::Value {
             "place": format!("{:?}", tensor.place), "offset": tensor.offset, "bytes": tensor.span().length,
         })
     };
-    let ports = |ports: Vec<nervelet::model::schema::Port<'_>>| -> Vec<serde_json::Value> {
-        ports
-            .iter()
-            .map(|port| {
-                let normalization = model.normalization(port).map(|(mean, scale)| json!({"mean": mean, "scale": scale}));
-                json!({"name": port.name, "tensor": model.tensor(port.tensor).as_ref().map(tensor), "normalization": normalization})
-            })
-            .collect()
+    let port = |(name, port): (&str, &Port)| {
+        let normalization = model.normalization(port).map(|(mean, scale)| json!({"mean": mean, "scale": scale}));
+        json!({"name": name, "tensor": model.tensor(port.tensor).as_ref().map(tensor), "normalization": normalization})
     };
     let steps: Vec<_> = model
         .steps()
@@ -70,12 +66,12 @@ fn as_json(model: &Model<'_>, file_bytes: usize) -> serde_json::Value {
         })
         .collect();
     json!({
-        "name": model.name(), "producer": model.producer(), "id": id(model), "core": model.file().core, "file_bytes": file_bytes,
+        "name": model.name(), "producer": model.producer(), "id": id(model), "core": model.program().header.core, "file_bytes": file_bytes,
         "weights_bytes": model.constants().len(), "arena_bytes": model.arena_bytes(),
-        "inputs": ports(model.inputs().collect()), "outputs": ports(model.outputs().collect()),
+        "inputs": model.named_inputs().map(port).collect::<Vec<_>>(), "outputs": model.named_outputs().map(port).collect::<Vec<_>>(),
         "classes": model.classes().collect::<Vec<_>>(), "steps": steps,
-        "states": model.file().states.iter().map(|state| json!({
-            "offset": state.span.offset, "bytes": state.span.length, "reset": state.reset,
+        "states": model.program().states.iter().map(|state| json!({
+            "offset": state.span.offset, "bytes": state.span.length, "reset": state.reset[0],
         })).collect::<Vec<_>>(),
         "head": model.head().map(|head| json!({
             "first_step": head.first_step, "features": head.features.elements(), "classes": head.bias.len(),
@@ -86,13 +82,12 @@ fn as_json(model: &Model<'_>, file_bytes: usize) -> serde_json::Value {
 fn print_model(model: &Model<'_>, file_bytes: usize) {
     println!("{} ({}), id {}", model.name(), model.producer(), id(model));
     println!("file {file_bytes} bytes, weights {} bytes, arena {} bytes", model.constants().len(), model.arena_bytes());
-    for (what, ports) in [("input", model.inputs().collect::<Vec<_>>()), ("output", model.outputs().collect())] {
-        for port in ports {
-            let Some(tensor) = model.tensor(port.tensor) else { continue };
-            println!("{what} {}: {}", port.name, describe(&tensor));
-            if let Some((mean, scale)) = model.normalization(&port) {
-                println!("  (x - mean) * scale with mean {mean:?}, scale {scale:?}");
-            }
+    let inputs = model.named_inputs().map(|port| ("input", port));
+    for (what, (name, port)) in inputs.chain(model.named_outputs().map(|port| ("output", port))) {
+        let Some(tensor) = model.tensor(port.tensor) else { continue };
+        println!("{what} {name}: {}", describe(&tensor));
+        if let Some((mean, scale)) = model.normalization(port) {
+            println!("  (x - mean) * scale with mean {mean:?}, scale {scale:?}");
         }
     }
     let classes: Vec<_> = model.classes().collect();
@@ -107,7 +102,7 @@ fn print_model(model: &Model<'_>, file_bytes: usize) {
             head.bias.len()
         );
     }
-    let states: Vec<Span> = model.file().states.iter().map(|state| state.span).collect();
+    let states: Vec<Span> = model.program().states.iter().map(|state| state.span).collect();
     if !states.is_empty() {
         let bytes: usize = states.iter().map(|span| span.length as usize).sum();
         println!("kept from run to run: {} states, {bytes} bytes", states.len());

@@ -25,27 +25,27 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let bytes = model_file::read(&arguments.model)?;
     let model = model_file::open(&bytes, &arguments.model)?;
-    let ports: Vec<_> = model.inputs().collect();
+    let ports: Vec<_> = model.named_inputs().collect();
     anyhow::ensure!(
         ports.len() == arguments.input.len(),
         "the model has {} inputs ({}), {} arrays are given",
         ports.len(),
-        ports.iter().map(|port| port.name).collect::<Vec<_>>().join(", "),
+        ports.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
         arguments.input.len()
     );
     let mut cases = Vec::new();
-    for (port, path) in ports.iter().zip(&arguments.input) {
-        let tensor = model.tensor(port.tensor).ok_or_else(|| anyhow::anyhow!("input {} has no tensor", port.name))?;
-        cases.push(arrays::read(path, port.name, &tensor)?);
+    for ((name, port), path) in ports.iter().zip(&arguments.input) {
+        let tensor = model.tensor(port.tensor).ok_or_else(|| anyhow::anyhow!("input {name} has no tensor"))?;
+        cases.push(arrays::read(path, name, &tensor)?);
     }
     let inputs = execute::encode(&model, &cases)?;
     let outputs = execute::run(&arguments.on, &bytes, &inputs)?;
-    for (index, port) in model.outputs().enumerate() {
-        let tensor = model.tensor(port.tensor).ok_or_else(|| anyhow::anyhow!("output {} has no tensor", port.name))?;
+    for (index, (name, port)) in model.named_outputs().enumerate() {
+        let tensor = model.tensor(port.tensor).ok_or_else(|| anyhow::anyhow!("output {name} has no tensor"))?;
         let cases: Vec<&[u8]> = outputs.iter().filter_map(|case| case.get(index)).map(Vec::as_slice).collect();
         let path = arrays::output_path(&arguments.output, index);
         arrays::write(&path, &tensor, &cases)?;
-        println!("{}: {} cases of {} {:?} on {}", path.display(), cases.len(), port.name, tensor.shape(), arguments.on);
+        println!("{}: {} cases of {name} {:?} on {}", path.display(), cases.len(), tensor.shape(), arguments.on);
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ fn is_end_of(last: &[Vec<u8>], window: &[Vec<u8>]) -> bool {
 
 fn first_input(compiled: &Compiled) -> Result<Tensor> {
     let model = Model::from_bytes(&compiled.bytes)?;
-    let port = model.inputs().next().context("the model has no input")?;
+    let port = model.inputs().first().context("the model has no input")?;
     model.tensor(port.tensor).context("the input has no tensor")
 }
 

@@ -109,11 +109,11 @@ pub fn floor_of(model: &Model<'_>) -> usize {
             *life = Some((first.min(step), last.max(step)));
         }
     };
-    model.inputs().for_each(|port| touch(port.tensor, 0));
+    model.inputs().iter().for_each(|port| touch(port.tensor, 0));
     for (number, step) in model.steps().enumerate() {
         step.inputs().chain(step.outputs()).for_each(|index| touch(index, number));
     }
-    model.outputs().for_each(|port| touch(port.tensor, last_step));
+    model.outputs().iter().for_each(|port| touch(port.tensor, last_step));
     let alive = |step: usize| {
         let tensors = model.tensors().iter().zip(&lives).filter_map(move |(tensor, life)| {
             let (first, last) = (*life)?;

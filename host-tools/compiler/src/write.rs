@@ -1,10 +1,9 @@
 //! From program to bytes: plans the arena, then encodes the model file.
 
 use anyhow::{Context, Result, ensure};
-use nervelet::model::schema::{File, Head, MAGIC, Normalization, Port, Prelude, State, VERSION, checksum};
-use nervelet::model::{ALIGNMENT, Records};
+use nervelet::model::schema::{File, Head, Header, MAGIC, Names, Port, Prelude, State, VERSION, checksum};
+use nervelet::model::{ALIGNMENT, Strings};
 use nervelet::ops::{DataType, Place, Span, StepRecord};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::graph::{Graph, TensorId};
@@ -45,66 +44,104 @@ pub fn write(
     target: Target,
 ) -> Result<(Vec<u8>, Plan)> {
     let plan = place(graph, &mut lowered, sharing)?;
-    let index = |id: &TensorId| lowered.tensors[id.0].context("a port is no tensor of the program");
-    let mut ports = [Vec::new(), Vec::new()];
-    for (position, id) in graph.inputs.iter().enumerate() {
-        let normalization = match graph.normalization.get(position).and_then(Option::as_ref) {
-            Some(normalization) => Some(Normalization {
-                mean: floats(&mut lowered.program, &normalization.mean)?,
-                scale: floats(&mut lowered.program, &normalization.scale)?,
-            }),
-            None => None,
-        };
-        ports[0].push(Port { name: &graph.tensor(*id).name, tensor: index(id)?, normalization });
-    }
-    for id in &graph.outputs {
-        ports[1].push(Port { name: &graph.tensor(*id).name, tensor: index(id)?, normalization: None });
-    }
-    let head = match head {
-        Some(head) => Some(Head {
-            first_step: lowered
-                .program
-                .steps
-                .iter()
-                .position(|step| step.name == head.node)
-                .context("the head is no step")? as u16,
-            features: index(&head.features)?,
-            weights: floats(&mut lowered.program, &head.weights)?,
-            bias: floats(&mut lowered.program, &head.bias)?,
-        }),
-        None => None,
+    let ports = ports(graph, &mut lowered)?;
+    let head = head.map_or(Ok(Head::default()), |head| encode_head(head, &mut lowered))?;
+    let states = states(graph, &lowered)?;
+    let program = &lowered.program;
+    let (steps, words) = encode_steps(program, &plan)?;
+    let header = Header {
+        // A file that needs no packing runs everywhere, whatever it was made for.
+        core: if program.packed { target.core() } else { 0 },
+        inputs: u16::try_from(graph.inputs.len())?,
+        outputs: u16::try_from(graph.outputs.len())?,
+        states: u16::try_from(states.len())?,
+        steps: u32::try_from(steps.len())?,
+        tensors: u32::try_from(program.tensors.len())?,
+        constants: u32::try_from(program.constants.len().next_multiple_of(4))?,
+        arena_bytes: u32::try_from(plan.arena_bytes)?,
+        head,
+        reserved: [0; 5],
     };
-    let classes: Vec<&str> = graph.classes.iter().map(String::as_str).collect();
-    let [inputs, outputs, classes] = [records(&ports[0])?, records(&ports[1])?, records(&classes)?];
-    let names: Vec<&str> = lowered.program.steps.iter().map(|step| &*step.name).collect();
-    let step_names = records(&names)?;
-    let program = encode_program(&lowered.program, &plan)?;
-    let mut constants = std::mem::take(&mut lowered.program.constants);
-    constants.resize(constants.len().next_multiple_of(4), 0);
-    let data = [&constants, bytemuck::cast_slice(&program)].concat();
-    let states = encode_states(graph, &lowered)?;
-    // A file that needs no packing runs everywhere, whatever it was made for.
-    let core = if lowered.program.packed { target.core() } else { 0 };
-    let file = File {
+    let mut data = bytemuck::bytes_of(&header).to_vec();
+    data.extend(&program.constants);
+    data.resize(data.len().next_multiple_of(4), 0);
+    let tables: [&[u8]; 5] = [
+        bytemuck::cast_slice(&ports),
+        bytemuck::cast_slice(&states),
+        bytemuck::cast_slice(&steps),
+        bytemuck::cast_slice(&program.tensors),
+        bytemuck::cast_slice(&words),
+    ];
+    data.extend(tables.concat());
+    let names = names(graph, program)?;
+    let file = File { id: [0; 16], names: &names, extensions: &[], padding: &[], data: &data };
+    Ok((encode(file)?, plan))
+}
+
+/// The records of the inputs, then of the outputs.
+fn ports(graph: &Graph, lowered: &mut Lowered) -> Result<Vec<Port>> {
+    let mut ports = Vec::new();
+    for (position, id) in graph.inputs.iter().chain(&graph.outputs).enumerate() {
+        let tensor = index(lowered, *id)?;
+        let normalization = graph.normalization.get(position).and_then(Option::as_ref);
+        let normalization = normalization.filter(|_| position < graph.inputs.len());
+        let [mean, scale] = match normalization {
+            Some(it) => [floats(&mut lowered.program, &it.mean)?, floats(&mut lowered.program, &it.scale)?],
+            None => [Span::default(); 2],
+        };
+        ports.push(Port { tensor, normalized: normalization.is_some().into(), mean, scale });
+    }
+    Ok(ports)
+}
+
+fn encode_head(head: &FloatHead, lowered: &mut Lowered) -> Result<Head> {
+    let mut steps = lowered.program.steps.iter();
+    let first_step = steps.position(|step| step.name == head.node).context("the head is no step")?;
+    Ok(Head {
+        first_step: u16::try_from(first_step)?,
+        features: index(lowered, head.features)?,
+        weights: floats(&mut lowered.program, &head.weights)?,
+        bias: floats(&mut lowered.program, &head.bias)?,
+    })
+}
+
+/// The parts of the arena that live on, with the byte that a reset fills them with.
+fn states(graph: &Graph, lowered: &Lowered) -> Result<Vec<State>> {
+    let state = |id: &TensorId| {
+        let tensor = lowered.program.tensors[usize::from(index(lowered, *id)?)];
+        let reset = if tensor.data_type == DataType::Int8 { tensor.zero_point as u8 } else { 0 };
+        Ok(State { span: tensor.span(), reset: [reset; 4] })
+    };
+    graph.states.iter().map(state).collect()
+}
+
+/// The index in the file's table.
+fn index(lowered: &Lowered, id: TensorId) -> Result<u16> {
+    lowered.tensors[id.0].context("a port, state or head is no tensor of the program")
+}
+
+/// What people read, encoded.
+fn names(graph: &Graph, program: &Program) -> Result<Vec<u8>> {
+    let ports = |ids: &[TensorId]| strings(ids.iter().map(|id| &*graph.tensor(*id).name));
+    let (inputs, outputs) = (ports(&graph.inputs)?, ports(&graph.outputs)?);
+    let classes = strings(graph.classes.iter().map(String::as_str))?;
+    let steps = strings(program.steps.iter().map(|step| &*step.name))?;
+    Ok(postcard::to_allocvec(&Names {
         producer: concat!("nervelet ", env!("CARGO_PKG_VERSION")),
         name: &graph.name,
-        id: [0; 16],
-        core,
-        arena_bytes: u32::try_from(plan.arena_bytes)?,
-        inputs: Records::new(&inputs),
-        outputs: Records::new(&outputs),
-        classes: Records::new(&classes),
-        step_names: Records::new(&step_names),
-        states: Records::new(&states),
-        head,
-        extensions: &[],
-        constants: u32::try_from(constants.len())?,
-        steps: u32::try_from(lowered.program.steps.len())?,
-        tensors: u32::try_from(lowered.program.tensors.len())?,
-        padding: &[],
-        data: &data,
-    };
-    Ok((encode(file)?, plan))
+        inputs: Strings::new(&inputs),
+        outputs: Strings::new(&outputs),
+        classes: Strings::new(&classes),
+        steps: Strings::new(&steps),
+    })?)
+}
+
+fn strings<'s>(strings: impl Iterator<Item = &'s str>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for string in strings {
+        bytes.extend(postcard::to_allocvec(string)?);
+    }
+    Ok(bytes)
 }
 
 /// The buffer of each table index that has one of its own, with its life.
@@ -174,8 +211,8 @@ fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan>
     Ok(plan)
 }
 
-/// The words of [`nervelet::model::schema::Program`].
-fn encode_program(program: &Program, plan: &Plan) -> Result<Vec<u32>> {
+/// The records of the steps, and the words of their operands and parameters.
+fn encode_steps(program: &Program, plan: &Plan) -> Result<(Vec<StepRecord>, Vec<u32>)> {
     let mut scratch = plan.offsets.iter();
     let (mut steps, mut words) = (Vec::new(), Vec::new());
     for step in &program.steps {
@@ -202,31 +239,11 @@ fn encode_program(program: &Program, plan: &Plan) -> Result<Vec<u32>> {
             scratch,
         });
     }
-    let tables: [&[u32]; 2] = [bytemuck::cast_slice(&steps), bytemuck::cast_slice(&program.tensors)];
-    Ok([tables[0], tables[1], &words].concat())
-}
-
-/// The parts of the arena that live on, with the byte that a reset fills them with.
-fn encode_states(graph: &Graph, lowered: &Lowered) -> Result<Vec<u8>> {
-    let states = graph.states.iter().map(|id| {
-        let index = lowered.tensors[id.0].context("a state is no tensor of the program")?;
-        let tensor = lowered.program.tensors[usize::from(index)];
-        let reset = if tensor.data_type == DataType::Int8 { tensor.zero_point as u8 } else { 0 };
-        Ok(State { span: tensor.span(), reset })
-    });
-    records(&states.collect::<Result<Vec<_>>>()?)
+    Ok((steps, words))
 }
 
 fn floats(program: &mut Program, values: &[f32]) -> Result<Span> {
     program.constant(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
-}
-
-fn records<T: Serialize>(items: &[T]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for item in items {
-        bytes.extend(postcard::to_allocvec(item)?);
-    }
-    Ok(bytes)
 }
 
 /// Encodes a file with its id, its padding and its checksum.

@@ -92,7 +92,7 @@ fn check(file: &Path) -> Result<String> {
     let graph = import_onnx(&std::fs::read(file)?).context("importing")?;
     let compiled = compile(&graph, &CompileOptions::default()).context("compiling")?;
     let model = Model::from_bytes(&compiled.bytes).context("loading")?;
-    let found = model.inputs().chain(model.outputs()).map(|port| model.tensor(port.tensor));
+    let found = model.inputs().iter().chain(model.outputs()).map(|port| model.tensor(port.tensor));
     let wanted = meta.inputs.iter().chain(&meta.outputs);
     for (tensor, port) in found.zip(wanted) {
         let tensor = tensor.context("a port is no tensor")?;

@@ -60,7 +60,7 @@ fn features_of_the_benchmark_s_own_recordings_are_its_inputs_code_for_code() -> 
     let Some((_, benchmark)) = model_and_data("kws_mlperf_kws01") else { return Ok(()) };
     let compiled = compiled(&model, Target::Any)?;
     let model = Model::from_bytes(&compiled.bytes)?;
-    let input = model.inputs().next().and_then(|port| model.tensor(port.tensor)).context("the model has no input")?;
+    let input = model.inputs().first().and_then(|port| model.tensor(port.tensor)).context("the model has no input")?;
     // The benchmark cuts the fraction off, where a session rounds.
     let code = |feature: &f32| (feature / input.scale + input.zero_point as f32) as i8;
 

@@ -17,7 +17,7 @@ fn main() -> Result<()> {
         let graph = nervelet_importer::import_tflite(&bytes)?;
         let compiled = compile(&graph, &CompileOptions { target, ..CompileOptions::default() })?;
         let model = Model::from_bytes(&compiled.bytes)?;
-        let input = model.inputs().filter_map(|port| model.tensor(port.tensor));
+        let input = model.inputs().iter().filter_map(|port| model.tensor(port.tensor));
         let input: Vec<Vec<u8>> = input.map(|tensor| vec![0; tensor.span().length as usize]).collect();
         let bench = board.bench(&compiled.bytes, &input)?;
         println!("{path}");

@@ -102,13 +102,9 @@ impl Case {
     /// Runs a compiled model on the host, each time from a fresh state.
     pub(crate) fn run_on_host(&self, compiled: &Compiled, inputs: &[Tensors]) -> Result<Vec<Tensors>> {
         let model = Model::from_bytes(&compiled.bytes).context("loading")?;
-        ensure!(model.inputs().count() == self.meta.inputs.len(), "the model has {} inputs", model.inputs().count());
-        ensure!(
-            model.outputs().count() == self.meta.outputs.len(),
-            "the model has {} outputs",
-            model.outputs().count()
-        );
-        let tensors = model.inputs().chain(model.outputs()).map(|port| model.tensor(port.tensor));
+        ensure!(model.inputs().len() == self.meta.inputs.len(), "the model has {} inputs", model.inputs().len());
+        ensure!(model.outputs().len() == self.meta.outputs.len(), "the model has {} outputs", model.outputs().len());
+        let tensors = model.inputs().iter().chain(model.outputs()).map(|port| model.tensor(port.tensor));
         for (tensor, port) in tensors.zip(self.meta.inputs.iter().chain(&self.meta.outputs)) {
             let found = tensor.context("no such tensor")?.data_type;
             ensure!(found == data_type(&port.dtype)?, "{} is {}, the model's is {found:?}", port.file, port.dtype);

@@ -16,7 +16,7 @@ pub(crate) struct History {
 /// The first input of a model.
 pub(crate) fn input(compiled: &Compiled) -> Tensor {
     let model = Model::from_bytes(&compiled.bytes).unwrap();
-    let port = model.inputs().next().unwrap();
+    let port = model.inputs().first().unwrap();
     model.tensor(port.tensor).unwrap()
 }
 
@@ -73,5 +73,5 @@ pub(crate) fn outputs_of(compiled: &Compiled, input: &[u8]) -> Tensors {
 pub(crate) fn run(session: &mut Session<'_, '_>, input: &[u8]) -> Tensors {
     session.input_bytes_mut(0).unwrap().copy_from_slice(input);
     session.invoke().unwrap();
-    (0..session.model().outputs().count()).map(|index| session.output_bytes(index).unwrap().to_vec()).collect()
+    (0..session.model().outputs().len()).map(|index| session.output_bytes(index).unwrap().to_vec()).collect()
 }

@@ -246,7 +246,7 @@ fn host(bytes: &[u8], cases: &[Vec<Vec<u8>>]) -> Vec<Vec<Vec<u8>>> {
             session.input_bytes_mut(index).unwrap().copy_from_slice(input);
         }
         session.invoke().unwrap();
-        (0..model.outputs().count()).map(|index| session.output_bytes(index).unwrap().to_vec()).collect()
+        (0..model.outputs().len()).map(|index| session.output_bytes(index).unwrap().to_vec()).collect()
     };
     cases.iter().map(run).collect()
 }
@@ -271,7 +271,7 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         let is_packed =
             |kind| matches!(kind, OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked | OpKind::FullyConnectedPacked);
         let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
-        assert_eq!(model.file().core, if packs { target.core() } else { 0 });
+        assert_eq!(model.program().header.core, if packs { target.core() } else { 0 });
         let sizes: Vec<usize> = layers
             .graph
             .inputs
