@@ -144,6 +144,21 @@ pub struct Columns {
     pub bounds: [u32; 2],
 }
 
+/// What pooling one pixel is given; see `pooling.s`.
+#[repr(C)]
+pub struct Pool {
+    pub source: *const i8,
+    pub columns: usize,
+    pub rows: usize,
+    pub step: usize,
+    pub advance: usize,
+    pub taps: usize,
+    pub half: usize,
+    pub bounds: [u32; 2],
+    pub output: *mut i8,
+    pub last: usize,
+}
+
 /// What the sum is given; see `add.s`.
 #[repr(C)]
 pub struct Add {
@@ -395,16 +410,18 @@ unsafe extern "C" {
     pub fn nervelet_wide_line(frame: *const WideLine);
     /// Packs one column of four channels.
     pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
+    /// Makes two columns of each plane, `from` bytes behind the first, the first two.
+    pub fn nervelet_columns_move(planes: *mut u32, from: usize, plane: usize);
     /// Computes one channel of some columns.
     pub fn nervelet_columns_run(frame: *const Columns);
     /// Widens blocks of four windows.
     pub fn nervelet_widen(frame: *const Widen);
     /// The same for weights of a byte each.
     pub fn nervelet_widen_plain(frame: *const Widen);
-    /// Adds up four channels over a window.
-    pub fn nervelet_sum_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u64;
-    /// The largest codes of four channels over a window.
-    pub fn nervelet_max_4(source: *const i8, columns: usize, step: usize, rows: usize, advance: usize) -> u32;
+    /// The rounded means of one pixel's channels.
+    pub fn nervelet_pool_mean(frame: *const Pool);
+    /// The largest codes of one pixel's channels.
+    pub fn nervelet_pool_max(frame: *const Pool);
     /// Computes all records for some blocks of pixels.
     pub fn nervelet_matrix(frame: *const Matrix);
     /// The same, sign-extending each record's weights once.

@@ -3,7 +3,12 @@
 
 use super::super::packing::armv7em::{COLUMN_PAIRS, COLUMN_ROWS};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
-use super::assembly::{Columns, Finish, Pack, nervelet_columns_pack, nervelet_columns_run, offsets};
+use super::assembly::{
+    Columns, Finish, Pack, nervelet_columns_move, nervelet_columns_pack, nervelet_columns_run, offsets,
+};
+
+/// Words of a record: biases, six words of weights for each channel, scales.
+const RECORD: usize = 40;
 
 /// Int8 depthwise 3 x 3 convolution with packed weights and as many outputs as inputs.
 pub fn depthwise_conv_2d(
@@ -30,6 +35,7 @@ pub fn depthwise_conv_2d(
     let finish = Finish::of(layer);
     for (number, words) in layer.words.chunks_exact(record).enumerate() {
         let channel = layout.first_channel(number, channels);
+        let mut lanes = Columns::of_record(words, &finish, channels, output_columns.wrapping_mul(channels))?;
         let mut top = 0;
         while top < output_rows {
             // At least four rows stay for the last band.
@@ -44,10 +50,15 @@ pub fn depthwise_conv_2d(
                 let band = Band { window, channels, channel, start: [top, left], rows, columns: count };
                 // With a single band, columns outside the image stay as the first record left them.
                 let clean = number > 0 && rows == output_rows && count == output_columns;
-                band.pack(input, layer, planes, clean)?;
-                for (lane, plane) in planes.chunks_exact(columns.wrapping_mul(COLUMN_PAIRS)).enumerate() {
-                    band.run(lane, words, plane, &finish, output)?;
+                if left > 0 {
+                    // All bands but the last have as many columns: the last two of these are the first two now.
+                    let plane = columns.wrapping_mul(COLUMN_PAIRS);
+                    let from = columns.wrapping_sub(2).wrapping_mul(COLUMN_PAIRS);
+                    // SAFETY: moves two columns of each of the four planes, which have `columns`, at least 3, of them.
+                    unsafe { nervelet_columns_move(planes.as_mut_ptr(), from.wrapping_mul(4), plane.wrapping_mul(4)) };
                 }
+                band.pack(input, layer, planes, if left > 0 { 2 } else { 0 }, clean)?;
+                band.run(&mut lanes, planes, output)?;
                 left = left.wrapping_add(count);
             }
             top = top.wrapping_add(rows);
@@ -69,8 +80,9 @@ struct Band<'a> {
 }
 
 impl Band<'_> {
-    /// Fills the planes with the pairs of rows of `columns + 2` columns; those outside the image unless `clean`.
-    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32], clean: bool) -> Result {
+    /// Fills the planes with the pairs of rows of `columns + 2` columns but the first `kept`; those outside the image
+    /// unless `clean`.
+    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32], kept: usize, clean: bool) -> Result {
         let [rows, columns] = self.window.input;
         let [top, left] = self.start;
         let pairs = self.rows.wrapping_add(3) / 2;
@@ -95,7 +107,7 @@ impl Band<'_> {
             top: above,
             bottom: if behind == 0 { 0 } else { 2_usize.wrapping_sub(odd) },
         };
-        for column in 0..self.columns.wrapping_add(2) {
+        for column in kept..self.columns.wrapping_add(2) {
             let at = column.wrapping_mul(COLUMN_PAIRS);
             let x = left.wrapping_add(column).wrapping_sub(self.window.padding[1]);
             if x >= columns && clean {
@@ -120,13 +132,10 @@ impl Band<'_> {
         Ok(())
     }
 
-    /// Computes one of the four channels.
-    fn run(&self, lane: usize, words: &[u32], plane: &[u32], finish: &Finish, output: &mut [i8]) -> Result {
-        let word = |at: usize| words.get(at).copied().ok_or(OutOfBounds);
-        let weights = words.get(4 + 6 * lane..10 + 6 * lane).ok_or(OutOfBounds)?;
-        let bias = word(lane)?;
-        let scaling = [word(28 + 3 * lane)?, word(29 + 3 * lane)?, word(30 + 3 * lane)?];
+    /// Computes the four channels.
+    fn run(&self, lanes: &mut [Columns; 4], planes: &[u32], output: &mut [i8]) -> Result {
         let row = self.window.output[1].wrapping_mul(self.channels);
+        let plane = planes.len() / 4;
         let even = self.rows & !1;
         let whole = even & !3;
         let odd = self.rows & 1;
@@ -140,7 +149,6 @@ impl Band<'_> {
             if rows == 0 && single == 0 {
                 continue;
             }
-            let plane = plane.get(first / 2..).ok_or(OutOfBounds)?;
             let pairs = rows / 2 + 1 + single;
             let last = self.columns.wrapping_add(1).wrapping_mul(COLUMN_PAIRS).wrapping_add(pairs);
             let [top, left] = self.start;
@@ -148,35 +156,52 @@ impl Band<'_> {
                 .wrapping_add(first)
                 .wrapping_mul(row)
                 .wrapping_add(left.wrapping_mul(self.channels))
-                .wrapping_add(self.channel)
-                .wrapping_add(lane);
+                .wrapping_add(self.channel);
             let reach = rows.wrapping_add(single).wrapping_sub(1).wrapping_mul(row);
             let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
-            let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(1)).ok_or(OutOfBounds)?;
-            if plane.len() < last || self.columns == 0 {
+            let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(4)).ok_or(OutOfBounds)?;
+            if plane < last.wrapping_add(first / 2) || self.columns == 0 {
                 return Err(OutOfBounds);
             }
-            let frame = Columns {
-                bias: [bias; 4],
-                scaling,
-                weights: weights.as_ptr(),
-                plane: plane.as_ptr(),
-                output: codes.as_mut_ptr(),
-                channels: self.channels,
-                row,
+            for (lane, frame) in lanes.iter_mut().enumerate() {
+                frame.plane = planes.as_ptr().wrapping_add(lane.wrapping_mul(plane).wrapping_add(first / 2));
+                frame.output = codes.as_mut_ptr().wrapping_add(lane);
                 // Two rows are a pair, a pair is four bytes.
-                steps: rows.wrapping_mul(2),
-                single,
-                columns: self.columns,
-                tail: finish.tail,
-                bounds: finish.bounds,
-            };
-            // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart, the
-            // pairs that `rows` (a multiple of four) and the single row need, the last of which is `last - 1`, inside
-            // `plane`. Writes one byte to each of these rows and of `columns` columns, the last of which is the last
-            // byte of `codes`.
-            unsafe { nervelet_columns_run(&raw const frame) };
+                frame.steps = rows.wrapping_mul(2);
+                (frame.single, frame.columns) = (single, self.columns);
+                // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart,
+                // the pairs that `rows` (a multiple of four) and the single row need, the last of which is `last - 1`
+                // from the plane's `first / 2` on. Writes one byte to each of these rows and of `columns` columns, the
+                // last of which are the last four bytes of `codes` for the four channels.
+                unsafe { nervelet_columns_run(&raw const *frame) };
+            }
         }
         Ok(())
+    }
+}
+
+impl Columns {
+    /// What stays the same for the four channels of a record; the rest is for each call.
+    fn of_record(
+        words: &[u32],
+        finish: &Finish,
+        channels: usize,
+        row: usize,
+    ) -> core::result::Result<[Self; 4], OutOfBounds> {
+        let words: &[u32; RECORD] = words.first_chunk().ok_or(OutOfBounds)?;
+        Ok([0, 1, 2, 3].map(|lane| Self {
+            bias: [words[lane]; 4],
+            scaling: [words[28 + 3 * lane], words[29 + 3 * lane], words[30 + 3 * lane]],
+            weights: words.as_ptr().wrapping_add(4 + 6 * lane),
+            plane: words.as_ptr(),
+            output: core::ptr::null_mut(),
+            channels,
+            row,
+            steps: 0,
+            single: 0,
+            columns: 0,
+            tail: finish.tail,
+            bounds: finish.bounds,
+        }))
     }
 }

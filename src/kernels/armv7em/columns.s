@@ -65,6 +65,27 @@ BEGIN columns_pack
  pop {r4-r11, pc}
 END columns_pack
 
+@ nervelet_columns_move(planes: *mut u32, from: usize, plane: usize)
+@
+@ Two columns of each of the four planes, `from` bytes behind the first, become the first two.
+BEGIN columns_move
+ push {r4-r9, lr}
+ movs r3, #4
+1:
+ add r12, r0, r1
+ mov lr, r0
+ .rept 4
+ ldmia.w r12!, {r4-r9}
+ stmia.w lr!, {r4-r9}
+ .endr
+ ldmia.w r12, {r4-r7}
+ stmia.w lr, {r4-r7}
+ add r0, r0, r2
+ subs r3, #1
+ bne 1b
+ pop {r4-r9, pc}
+END columns_move
+
 @ nervelet_columns_run(frame: *const Columns)
 @
 @ One channel: four rows of outputs at a time down each column, then a single one where the frame says so.

@@ -102,19 +102,33 @@ impl<'a> Image<'a> {
         self.input.get(at..at.wrapping_add(self.filter.padded_row))
     }
 
-    /// Copies one row of a window tap by tap; zero points, which count as 0, stand for what is outside the image.
+    /// Copies one row of a window; zero points, which count as 0, stand for what is outside the image.
     #[inline(never)]
     fn stage(&self, [top, left]: [isize; 2], row: usize, staging: &mut [i8]) -> Result {
         staging.fill(self.zero_point);
         let [rows, columns] = self.window.input;
         let y = top.wrapping_add_unsigned(row.wrapping_mul(self.window.dilation[0]));
         let Some(y) = usize::try_from(y).ok().filter(|y| *y < rows) else { return Ok(()) };
-        for (tap, target) in (0..self.window.kernel[1]).zip(staging.chunks_exact_mut(self.channels.max(1))) {
-            let x = left.wrapping_add_unsigned(tap.wrapping_mul(self.window.dilation[1]));
-            let Some(x) = usize::try_from(x).ok().filter(|x| *x < columns) else { continue };
+        let mut copy = |tap: usize, x: usize, count: usize| {
+            let [tap, length] = [tap, count].map(|taps| taps.wrapping_mul(self.channels));
             let at = y.wrapping_mul(columns).wrapping_add(x).wrapping_mul(self.channels);
-            let codes = self.input.get(at..at.wrapping_add(target.len())).ok_or(OutOfBounds)?;
-            target.copy_from_slice(codes);
+            let codes = self.input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
+            staging.get_mut(tap..tap.wrapping_add(length)).ok_or(OutOfBounds)?.copy_from_slice(codes);
+            Ok(())
+        };
+        let kernel = self.window.kernel[1];
+        if self.window.dilation[1] == 1 {
+            // Taps in the image follow each other.
+            let first = left.min(0).unsigned_abs();
+            let x = left.max(0).unsigned_abs();
+            let count = kernel.saturating_sub(first).min(columns.saturating_sub(x));
+            return if count == 0 { Ok(()) } else { copy(first, x, count) };
+        }
+        for tap in 0..kernel {
+            let x = left.wrapping_add_unsigned(tap.wrapping_mul(self.window.dilation[1]));
+            if let Some(x) = usize::try_from(x).ok().filter(|x| *x < columns) {
+                copy(tap, x, 1)?;
+            }
         }
         Ok(())
     }
@@ -187,30 +201,44 @@ impl Widening<'_> {
             return Ok(count);
         }
         let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
-        if let [Some(a), Some(b), Some(c), Some(d)] = origins.map(|origin| image.whole(origin)) {
-            let sources = [a, b, c, d].map(<[i8]>::as_ptr);
+        let whole = |[a, b, c, d]: [[isize; 2]; 4]| {
+            Some([image.whole(a)?, image.whole(b)?, image.whole(c)?, image.whole(d)?].map(<[i8]>::as_ptr))
+        };
+        if let Some(sources) = whole(origins) {
             // SAFETY: each window has `rows` rows of `padded_row` codes, `row_step` apart, as `whole` cut it.
             unsafe { self.widen(sources, [rows, row_step], 0, 1, first, target)? };
             return Ok(1);
         }
         // Row by row, each with a place of its own: the last one's is right.
         let words = padded_row.wrapping_mul(2);
+        let columns = image.window.input[1];
+        let one_step = image.window.dilation[1] == 1 || image.window.kernel[1] == 1;
+        let room = columns.checked_sub(image.window.kernel[1]).filter(|_| one_step);
+        // Where the windows begin, counted from the image's start; far away if their columns leave the image. Rows that
+        // leave it lie outside the input, too.
+        let starts = origins.map(|[top, left]| {
+            let inside = room.is_some_and(|room| left >= 0 && left.unsigned_abs() <= room);
+            let start = top.wrapping_mul(columns as isize).wrapping_add(left) as usize;
+            if inside { start.wrapping_mul(image.channels) } else { usize::MAX / 2 }
+        });
         for row in 0..rows {
-            let mut sources = [image.input.as_ptr(); 4];
-            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(staging.chunks_exact_mut(padded_row)) {
-                *source = match image.row(origin, row) {
-                    Some(codes) => codes.as_ptr(),
-                    None => {
-                        image.stage(origin, row, slot)?;
-                        slot.as_ptr()
-                    }
-                };
+            let mut sources = starts.map(|start| {
+                let start = start.wrapping_add(row.wrapping_mul(row_step));
+                let codes = image.input.get(start..start.wrapping_add(padded_row));
+                codes.map_or(core::ptr::null(), <[i8]>::as_ptr)
+            });
+            let slots = staging.chunks_exact_mut(padded_row);
+            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(slots) {
+                if source.is_null() {
+                    image.stage(origin, row, slot)?;
+                    *source = slot.as_ptr();
+                }
             }
             let target = target.get_mut(row.wrapping_mul(words)..).ok_or(OutOfBounds)?;
             if staging.len() < padded_row.wrapping_mul(4) {
                 return Err(OutOfBounds);
             }
-            // SAFETY: each source has `padded_row` codes, as `row` cut it or as a slot of `staging` has.
+            // SAFETY: each source has `padded_row` codes, as they were cut from the input or as a slot of `staging` has.
             unsafe { self.widen(sources, [1, 0], 0, 1, first, target)? };
         }
         Ok(1)

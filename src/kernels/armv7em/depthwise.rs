@@ -1,6 +1,8 @@
 //! Depthwise convolution: tables of taps, one for all pixels whose window lies in the image and one made anew for each
 //! pixel at the border, where a row of zero points stands for what is outside.
 
+use core::ops::Range;
+
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{Depthwise, Finish, nervelet_depthwise, offsets};
 
@@ -27,19 +29,25 @@ pub fn depthwise_conv_2d(
     let (border, _) = rest.split_at_mut_checked(taps).ok_or(OutOfBounds)?;
     zeros.fill(u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101));
     let zeros: &[i8] = bytemuck::cast_slice(zeros);
-    let run = Run { window, channels, input, layer, taps, record };
+    let parts = parts(channels, layer, [taps, record])?;
+    let mut run = Run { window, channels, input, taps, parts };
 
     // The taps of a window that lies in the image are at the same distances from its first one everywhere.
-    let row_bytes = window.input[1].wrapping_mul(channels);
-    run.fill(inside, |row, column| {
-        let row = row.wrapping_mul(window.dilation[0]).wrapping_mul(row_bytes);
-        Some(row.wrapping_add(column.wrapping_mul(window.dilation[1]).wrapping_mul(channels)))
-    });
+    let row_bytes = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
+    // A pair's second weight is 0 where their number is odd.
+    inside.fill(0);
+    for (row, entries) in inside.chunks_exact_mut(window.kernel[1].max(1)).take(window.kernel[0]).enumerate() {
+        for (column, entry) in entries.iter_mut().enumerate() {
+            let column = column.wrapping_mul(window.dilation[1]).wrapping_mul(channels);
+            *entry = row.wrapping_mul(row_bytes).wrapping_add(column) as u32;
+        }
+    }
     let columns_inside = run.inside(1);
     let rows_inside = run.inside(0);
     let mut rows = output.chunks_exact_mut(window.output[1].wrapping_mul(channels).max(1));
     for y in 0..window.output[0] {
         let codes = rows.next().ok_or(OutOfBounds)?;
+        let row_taps = run.taps(0, y, &rows_inside);
         let mut x = 0;
         while x < window.output[1] {
             let at = x.wrapping_mul(channels);
@@ -50,7 +58,8 @@ pub fn depthwise_conv_2d(
                 x = columns_inside.end;
             } else {
                 let codes = codes.get_mut(at..at.wrapping_add(channels)).ok_or(OutOfBounds)?;
-                run.pixel_at_border([y, x], zeros, border, codes)?;
+                let column_taps = run.taps(1, x, &columns_inside);
+                run.pixel_at_border([&row_taps, &column_taps], zeros, border, codes)?;
                 x = x.wrapping_add(1);
             }
         }
@@ -63,16 +72,15 @@ struct Run<'a> {
     window: &'a Window,
     channels: usize,
     input: &'a [i8],
-    layer: &'a PackedLayer<'a>,
     /// Taps with padding to an even number.
     taps: usize,
-    /// Words of a record.
-    record: usize,
+    /// What the kernel is given for whole records, and for a last one that overlaps them.
+    parts: [Depthwise; 2],
 }
 
 impl Run<'_> {
     /// The output positions of an axis whose windows lie in the image.
-    fn inside(&self, axis: usize) -> core::ops::Range<usize> {
+    fn inside(&self, axis: usize) -> Range<usize> {
         let pick = |pair: [usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
         let (stride, padding) = (pick(self.window.stride).max(1), pick(self.window.padding));
         let reach = pick(self.window.kernel).wrapping_sub(1).wrapping_mul(pick(self.window.dilation));
@@ -85,24 +93,18 @@ impl Run<'_> {
         start..end.max(start)
     }
 
-    /// Writes a table of taps in order, the last one twice if their number is odd: its second weight is 0.
-    fn fill(&self, table: &mut [u32], distance: impl Fn(usize, usize) -> Option<usize>) -> bool {
-        let mut entries = table.iter_mut();
-        let mut last = 0;
-        let [rows, columns] = self.window.kernel;
-        for row in 0..rows {
-            for column in 0..columns {
-                let (Some(entry), Some(distance)) = (entries.next(), distance(row, column)) else { return false };
-                last = distance as u32;
-                *entry = last;
-            }
+    /// The taps in the image at a position, and where the first of them lies; those `inside` have all.
+    fn taps(&self, axis: usize, position: usize, inside: &Range<usize>) -> (Range<usize>, usize) {
+        if !inside.contains(&position) {
+            return self.window.taps(axis, position);
         }
-        entries.for_each(|entry| *entry = last);
-        true
+        let pick = |pair: [usize; 2]| if axis == 0 { pair[0] } else { pair[1] };
+        let start = position.wrapping_mul(pick(self.window.stride)).wrapping_sub(pick(self.window.padding));
+        (0..pick(self.window.kernel), start)
     }
 
     /// A run of pixels of one row whose windows lie in the image.
-    fn pixels_inside(&self, [y, x]: [usize; 2], count: usize, table: &[u32], codes: &mut [i8]) -> Result {
+    fn pixels_inside(&mut self, [y, x]: [usize; 2], count: usize, table: &[u32], codes: &mut [i8]) -> Result {
         let Window { stride, padding, dilation, kernel, input: [rows, columns], .. } = *self.window;
         let top = y.wrapping_mul(stride[0]).wrapping_sub(padding[0]);
         let left = x.wrapping_mul(stride[1]).wrapping_sub(padding[1]);
@@ -120,24 +122,37 @@ impl Run<'_> {
     }
 
     /// A pixel with taps outside the image.
-    fn pixel_at_border(&self, [y, x]: [usize; 2], zeros: &[i8], table: &mut [u32], codes: &mut [i8]) -> Result {
-        let Window { stride, padding, dilation, input: [rows, columns], .. } = *self.window;
+    fn pixel_at_border(
+        &mut self,
+        [(row_taps, top), (column_taps, left)]: [&(Range<usize>, usize); 2],
+        zeros: &[i8],
+        table: &mut [u32],
+        codes: &mut [i8],
+    ) -> Result {
+        let Window { dilation, input: [_, columns], kernel, .. } = *self.window;
         let start = self.input.as_ptr();
-        let zero = zeros.as_ptr().addr().wrapping_sub(start.addr());
-        let filled = self.fill(table, |row, column| {
-            let y = y.wrapping_mul(stride[0]).wrapping_add(row.wrapping_mul(dilation[0])).wrapping_sub(padding[0]);
-            let x = x.wrapping_mul(stride[1]).wrapping_add(column.wrapping_mul(dilation[1])).wrapping_sub(padding[1]);
-            // Above or left of the image the differences wrap to large numbers.
-            if y >= rows || x >= columns {
-                return Some(zero);
-            }
-            let at = y.wrapping_mul(columns).wrapping_add(x).wrapping_mul(self.channels);
-            self.input.get(at..at.wrapping_add(self.channels)).map(|_| at)
-        });
-        if !filled || zeros.len() < self.channels {
+        let zero = zeros.as_ptr().addr().wrapping_sub(start.addr()) as u32;
+        let step = dilation[1].wrapping_mul(self.channels);
+        let row_step = dilation[0].wrapping_mul(columns).wrapping_mul(self.channels);
+        let at = top.wrapping_mul(columns).wrapping_add(*left).wrapping_mul(self.channels);
+        let steps = [row_taps.len(), column_taps.len()].map(|taps| taps.saturating_sub(1));
+        let last = at.wrapping_add(steps[0].wrapping_mul(row_step)).wrapping_add(steps[1].wrapping_mul(step));
+        let inside = self.input.get(last..last.wrapping_add(self.channels)).is_some();
+        if zeros.len() < self.channels || !(inside || row_taps.is_empty() || column_taps.is_empty()) {
             return Err(OutOfBounds);
         }
-        // SAFETY: every distance in the table leads to `channels` bytes of the input or of the zeros.
+        table.fill(zero);
+        let mut place = at;
+        for entries in table.chunks_exact_mut(kernel[1].max(1)).skip(row_taps.start).take(row_taps.len()) {
+            let mut distance = place;
+            for entry in entries.iter_mut().skip(column_taps.start).take(column_taps.len()) {
+                *entry = distance as u32;
+                distance = distance.wrapping_add(step);
+            }
+            place = place.wrapping_add(row_step);
+        }
+        // SAFETY: every distance in the table leads to `channels` bytes of the zeros, or of the input up to the last
+        // tap in the image.
         unsafe { self.call(start, 0, table, 1, codes) }
     }
 
@@ -145,43 +160,53 @@ impl Run<'_> {
     ///
     /// # Safety
     /// `channels` bytes can be read at every distance of the table from every pixel of the run.
-    unsafe fn call(&self, pixel: *const i8, step: usize, table: &[u32], count: usize, codes: &mut [i8]) -> Result {
+    unsafe fn call(&mut self, pixel: *const i8, step: usize, table: &[u32], count: usize, codes: &mut [i8]) -> Result {
         if count == 0 || table.len() != self.taps || Some(codes.len()) != count.checked_mul(self.channels) {
             return Err(OutOfBounds);
         }
-        let quads = self.channels / 4;
-        let (whole, overlapping) =
-            self.layer.words.split_at_checked(quads.wrapping_mul(self.record)).ok_or(OutOfBounds)?;
-        // A last record of channels that don't fill it begins earlier.
-        let last = self.channels.wrapping_sub(4);
-        for (words, channel) in [(whole, 0), (overlapping, last)] {
-            if words.is_empty() {
+        let table = table.as_ptr_range();
+        for (frame, channel) in self.parts.iter_mut().zip([0, self.channels.wrapping_sub(4)]) {
+            if frame.stream == frame.stream_end {
                 continue;
             }
-            let Finish { tail, bounds } = Finish::of(self.layer);
-            let (stream, table) = (words.as_ptr_range(), table.as_ptr_range());
-            let written = words.len() / self.record * 4;
-            let frame = Depthwise {
-                stream: stream.start,
-                stream_end: stream.end,
-                table: table.start,
-                table_end: table.end,
-                pixel: pixel.wrapping_add(channel),
-                pixel_step: step,
-                output: codes.as_mut_ptr().wrapping_add(channel),
-                output_skip: self.channels.wrapping_sub(written),
-                pixels: count,
-                entry: (self.taps / 2).wrapping_neg() % PAIRS,
-                tail,
-                offsets: offsets(self.layer),
-                bounds,
-            };
-            // SAFETY: `words` is a whole number of records of `taps` weights, which is even and at least 2, for four
-            // channels, as the caller checked against the length of the stream. The kernel reads the channels
-            // `channel..channel + written` of each tap, at most `channels`, where the caller vouches for; it writes
-            // as many bytes to each of `count` pixels of `codes`, whose length was checked above.
-            unsafe { nervelet_depthwise(&raw const frame) };
+            (frame.table, frame.table_end) = (table.start, table.end);
+            (frame.pixel, frame.pixel_step, frame.pixels) = (pixel.wrapping_add(channel), step, count);
+            frame.output = codes.as_mut_ptr().wrapping_add(channel);
+            // SAFETY: the stream is a whole number of records of `taps` weights, which is even and at least 2, for four
+            // channels, as `parts` cut it. The kernel reads the channels that they are for, from `channel` on and at
+            // most `channels`, at each tap, where the caller vouches for; it writes as many bytes to each of `count`
+            // pixels of `codes`, whose length was checked above.
+            unsafe { nervelet_depthwise(&raw const *frame) };
         }
         Ok(())
     }
+}
+
+/// The frames of all whole records, and of a last one that begins earlier because its channels don't fill it; what
+/// differs from run to run is missing.
+fn parts(
+    channels: usize,
+    layer: &PackedLayer<'_>,
+    [taps, record]: [usize; 2],
+) -> core::result::Result<[Depthwise; 2], OutOfBounds> {
+    let (whole, last) = layer.words.split_at_checked((channels / 4).wrapping_mul(record)).ok_or(OutOfBounds)?;
+    let Finish { tail, bounds } = Finish::of(layer);
+    Ok([(whole, channels & !3), (last, 4)].map(|(words, written)| {
+        let stream = words.as_ptr_range();
+        Depthwise {
+            stream: stream.start,
+            stream_end: stream.end,
+            table: stream.start,
+            table_end: stream.start,
+            pixel: core::ptr::null(),
+            pixel_step: 0,
+            output: core::ptr::null_mut(),
+            output_skip: channels.wrapping_sub(written),
+            pixels: 0,
+            entry: (taps / 2).wrapping_neg() % PAIRS,
+            tail,
+            offsets: offsets(layer),
+            bounds,
+        }
+    }))
 }

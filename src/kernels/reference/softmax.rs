@@ -25,6 +25,9 @@ impl SoftmaxParameters {
     }
 }
 
+/// Exponentials that are kept from their sum to their quotients; those of longer rows are computed twice.
+const KEPT: usize = 64;
+
 /// Softmax of each row of `depth` codes.
 ///
 /// A sum of 512 or more exponentials, where the reference aborts, gives the correct small probabilities here.
@@ -33,28 +36,39 @@ pub fn softmax(depth: usize, parameters: &SoftmaxParameters, input: &[i8], outpu
         return Err(OutOfBounds);
     }
     let Multiplier { mantissa, exponent } = parameters.multiplier;
+    let mut kept = [0; KEPT];
     for (row, codes) in input.chunks_exact(depth).zip(output.chunks_exact_mut(depth)) {
         let largest = i32::from(row.iter().copied().max().unwrap_or(0));
+        // Negative for what is too far below to count.
         let exponential = |code: i8| {
             let difference = i32::from(code).wrapping_sub(largest);
-            (difference >= parameters.smallest_difference).then(|| {
-                let shifted = difference.wrapping_shl(exponent.max(0) as u32);
-                exp_of_negative(saturating_doubling_high_multiply(shifted, mantissa), 5)
-            })
+            if difference < parameters.smallest_difference {
+                return -1;
+            }
+            let shifted = difference.wrapping_shl(exponent.max(0) as u32);
+            exp_of_negative(saturating_doubling_high_multiply(shifted, mantissa), 5)
         };
-        let terms = row.iter().filter_map(|code| exponential(*code));
-        let sum = terms.fold(0_u32, |sum, term| sum.wrapping_add(rounding_shift_right(term, 12) as u32));
+        let mut sum = 0_u32;
+        for (index, code) in row.iter().enumerate() {
+            let term = exponential(*code);
+            sum = sum.wrapping_add(rounding_shift_right(term.max(0), 12) as u32);
+            if let Some(kept) = kept.get_mut(index) {
+                *kept = term;
+            }
+        }
         let headroom = sum.leading_zeros();
         let mantissa_of_sum = (sum.wrapping_shl(headroom) as i32).wrapping_sub(i32::MIN);
         let reciprocal = reciprocal_of_one_plus(mantissa_of_sum);
         let shift = 35_u32.saturating_sub(headroom);
-        for (code, result) in row.iter().zip(codes) {
-            *result = exponential(*code).map_or(-128, |term| {
-                let product = saturating_doubling_high_multiply(reciprocal, term);
+        for (index, (code, result)) in row.iter().zip(codes).enumerate() {
+            let term = kept.get(index).copied().unwrap_or_else(|| exponential(*code));
+            let product = saturating_doubling_high_multiply(reciprocal, term);
+            *result = match term {
+                ..0 => -128,
                 // Beyond 31 the quotient is below one half of a step: it rounds to 0.
-                let quotient = if shift > 31 { 0 } else { rounding_shift_right(product, shift) };
-                quotient.wrapping_sub(128).clamp(-128, 127) as i8
-            });
+                _ if shift > 31 => -128,
+                _ => rounding_shift_right(product, shift).wrapping_sub(128).clamp(-128, 127) as i8,
+            };
         }
     }
     Ok(())
@@ -74,6 +88,19 @@ mod tests {
             let exact = (256.0 / depth as f64).round().min(255.0) as i32 - 128;
             assert!(output.iter().all(|code| (i32::from(*code) - exact).abs() <= 1), "{depth}: {}", output[0]);
         }
+    }
+
+    #[test]
+    fn what_is_computed_twice_is_the_same() {
+        // The last codes of a long row are those of a short one.
+        let parameters = SoftmaxParameters::new(0.3, 1.0);
+        let mut row = std::vec![-128_i8; KEPT + 3];
+        row[KEPT..].copy_from_slice(&[5, 9, -20]);
+        let (mut long, mut short) = (std::vec![0_i8; KEPT + 3], [0_i8; 3]);
+        softmax(KEPT + 3, &parameters, &row, &mut long).unwrap();
+        softmax(3, &parameters, &[5, 9, -20], &mut short).unwrap();
+        assert_eq!(long[KEPT..], short);
+        assert!(long[..KEPT].iter().all(|code| *code == -128));
     }
 
     #[test]
