@@ -10,7 +10,7 @@
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //! | `pooling.s` | sums of four channels in two words, the largest in one |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
-//! | `wide.s` | int16 inputs, row-major int8 weights: sums of 64 bits |
+//! | `wide/` | int16 inputs, row-major int8 weights: sums of 64 bits |
 //! | `attention.s` | two queries at a time: scores, powers of one half, probabilities, sums of values |
 //! | `stream.s` | int16 codes one after the other: normalisation, tables |
 //! | `rows.s` | int16 inputs, four rows of int8 weights at a time: recurrent layers |
@@ -27,12 +27,11 @@ mod convolution;
 mod dense;
 mod depthwise;
 mod dot;
+mod image;
 mod pooling;
 mod rows;
 mod stream;
 mod wide;
-mod wide_depthwise;
-mod wide_patch;
 
 use super::blocked_attention;
 use super::packing::{self, armv7em::Layout};
@@ -131,7 +130,7 @@ impl Core for Armv7em {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide_depthwise::depthwise_conv_2d_i16(window, channels, input, weights, requantization, output)
+        wide::depthwise_conv_2d_i16(window, channels, input, weights, requantization, output)
     }
 
     fn fully_connected_i16(

@@ -46,6 +46,14 @@
  sel \codes, \codes, \high
 .endm
 
+@ Brings a code of int16 into [low, high], both given twice in a word.
+.macro CLAMP_WIDE code, low, high, spare
+ ssub16 \spare, \code, \low
+ sel \code, \code, \low
+ ssub16 \spare, \high, \code
+ sel \code, \code, \high
+.endm
+
 .macro BEGIN name
  .section .text.nervelet_\name, "ax", %progbits
  .balign 4

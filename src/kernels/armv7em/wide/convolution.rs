@@ -1,27 +1,21 @@
-//! Int16 convolutions and dense layers with row-major int8 weights: an output channel over blocks of four pixels, or
-//! all output channels of a single window.
+//! Int16 convolutions: an output channel over blocks of four pixels, and single windows where there are fewer.
 
 use core::mem::MaybeUninit;
 
-use super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
-use super::assembly::{
-    WideBlock, WideBlocks, WideWindow, nervelet_wide_blocks, nervelet_wide_blocks_ready, nervelet_wide_order,
-    nervelet_wide_ready, nervelet_wide_window, nervelet_wide_window_ordered,
-};
-use super::wide_patch::{NO_BIAS, Patch, exact, range};
+use super::super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
+use super::super::image::one_row;
+use super::assembly::{WideBlock, WideBlocks, nervelet_wide_blocks, nervelet_wide_blocks_ready, nervelet_wide_ready};
+use super::patch::Patch;
+use super::{exact, range};
 use crate::fixed::Multiplier;
 
-/// Pairs and units of inputs that the kernels unroll.
+/// Pairs of inputs that the kernels unroll.
 const PAIRS: usize = 4;
-const UNITS: usize = 4;
 /// Blocks of one call.
 const BLOCKS: usize = 16;
 /// Weights of 16 bits in memory, and the blocks from which on making them pays.
 const READY: usize = 192;
 const READY_BLOCKS: usize = 3;
-/// Inputs that are put into the kernel's order, and the outputs from which on that pays.
-const ORDERED: usize = 256;
-const ORDERED_OUTPUTS: usize = 4;
 
 /// Int16 convolution, weights `[out][kernel_rows][kernel_columns][in]`.
 pub fn conv_2d_i16(
@@ -37,7 +31,7 @@ pub fn conv_2d_i16(
     if groups != 1 || !rows_are_whole || channels == 0 || outputs == 0 {
         return reference::conv_2d_i16(window, [channels, outputs], groups, input, weights, requantization, output);
     }
-    let window = &super::convolution::one_row(window);
+    let window = &one_row(window);
     let row = window.kernel[1].wrapping_mul(channels);
     let filter = window.kernel[0].wrapping_mul(row);
     let input_row = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
@@ -101,54 +95,27 @@ pub fn conv_2d_i16(
     })
 }
 
-/// Int16 dense layer over rows of `depth` inputs, weights `[out][depth]`.
-pub fn fully_connected_i16(
-    depth: usize,
-    input: &[i16],
-    weights: &[i8],
-    requantization: &WideRequantization<'_>,
-    output: &mut [i16],
-) -> Result {
-    let depth = depth.max(1);
-    let outputs = (weights.len() / depth).max(1);
-    let layer = Layer { rows: 1, row: depth, input_row: 0, weight_row: depth, filter: depth, weights, requantization };
-    if depth > ORDERED || outputs < ORDERED_OUTPUTS {
-        let mut rows = input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs));
-        return rows.try_for_each(|(row, codes)| layer.window(row, codes, false));
-    }
-    let mut ordered = [const { MaybeUninit::<u32>::uninit() }; ORDERED / 2];
-    for (row, codes) in input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs)) {
-        let target = ordered.as_mut_ptr().cast();
-        // SAFETY: reads `depth` elements and writes as many, at most `ORDERED`, which are then the slice.
-        let values = unsafe {
-            nervelet_wide_order(row.as_ptr(), depth, target);
-            core::slice::from_raw_parts(target, depth)
-        };
-        layer.window(values, codes, true)?;
-    }
-    Ok(())
-}
-
 /// The part of a layer's filters that meets the image.
-struct Layer<'a> {
+pub struct Layer<'a> {
     /// Rows of taps, elements of a row, and elements from one row to the next in inputs and weights.
-    rows: usize,
-    row: usize,
-    input_row: usize,
-    weight_row: usize,
+    pub rows: usize,
+    pub row: usize,
+    pub input_row: usize,
+    pub weight_row: usize,
     /// Weights of an output channel.
-    filter: usize,
+    pub filter: usize,
     /// From the first tap of the first channel on.
-    weights: &'a [i8],
-    requantization: &'a WideRequantization<'a>,
+    pub weights: &'a [i8],
+    pub requantization: &'a WideRequantization<'a>,
 }
 
 impl Layer<'_> {
     /// Whether `outputs` channels have weights.
-    fn reaches(&self, outputs: usize) -> bool {
-        let last = outputs.wrapping_sub(1).wrapping_mul(self.filter);
-        let row = self.rows.wrapping_sub(1).wrapping_mul(self.weight_row).wrapping_add(self.row);
-        self.rows > 0 && last.wrapping_add(row) <= self.weights.len()
+    pub fn reaches(&self, outputs: usize) -> bool {
+        let last = outputs.checked_sub(1).and_then(|last| last.checked_mul(self.filter));
+        let row = self.rows.checked_sub(1).and_then(|last| last.checked_mul(self.weight_row));
+        let end = last.zip(row).and_then(|(last, row)| last.checked_add(row)?.checked_add(self.row));
+        end.is_some_and(|end| end <= self.weights.len())
     }
 
     /// All output channels of blocks of pixels, which are `[inputs, outputs]` apart.
@@ -210,69 +177,6 @@ impl Layer<'_> {
                 // SAFETY: reads `rows` rows of `row` elements of the weights, as `reaches` says, and of each pixel, as
                 // the caller vouches; there is at least one block. Writes one code of each pixel.
                 unsafe { nervelet_wide_blocks(&raw const frame) };
-            }
-        }
-        Ok(())
-    }
-
-    /// All output channels of the window that begins with `values`; `ordered` are single rows with every whole four in
-    /// the order 0 2 1 3, aligned to words.
-    fn window(&self, values: &[i16], codes: &mut [i16], ordered: bool) -> Result {
-        let outputs = codes.len();
-        let WideRequantization { bias, mantissas, exponents, .. } = *self.requantization;
-        if let [code] = codes {
-            // Twice the same channel.
-            let (Some(mantissa), Some(exponent)) = (mantissas.first(), exponents.first()) else {
-                return Err(OutOfBounds);
-            };
-            let requantization = &WideRequantization {
-                bias: &[self.requantization.start(0)?; 2],
-                mantissas: &[*mantissa; 2],
-                exponents: &[*exponent; 2],
-                ..*self.requantization
-            };
-            let mut codes = [0; 2];
-            Layer { filter: 0, requantization, ..*self }.window(values, &mut codes, ordered)?;
-            [*code, _] = codes;
-            return Ok(());
-        }
-        let reach = self.rows.wrapping_sub(1).wrapping_mul(self.input_row).wrapping_add(self.row);
-        let lengths = [mantissas.len(), exponents.len(), if bias.is_empty() { outputs } else { bias.len() }];
-        let sound = self.reaches(outputs) && reach <= values.len() && lengths.iter().all(|length| *length >= outputs);
-        if !sound || outputs < 2 || (ordered && self.rows != 1) {
-            return Err(OutOfBounds);
-        }
-        let (bias, mask) = match bias {
-            [] => (NO_BIAS.as_ptr(), 0),
-            _ => (bias.as_ptr(), usize::MAX),
-        };
-        let frame = WideWindow {
-            bias,
-            mask,
-            mantissas: mantissas.as_ptr(),
-            exponents: exponents.as_ptr(),
-            weights: self.weights.as_ptr(),
-            filter: self.filter,
-            inputs: values.as_ptr(),
-            rows: self.rows,
-            units: self.row / 4 * 4,
-            rest: self.row % 4,
-            advance: self.input_row.wrapping_sub(self.row).wrapping_mul(2),
-            skip: self.weight_row.wrapping_sub(self.row),
-            output: codes.as_mut_ptr(),
-            last: outputs.wrapping_sub(2),
-            range: range(self.requantization),
-            exact,
-            entry: (self.row / 4).wrapping_neg() % UNITS,
-        };
-        // SAFETY: reads `rows` rows of `row` values and weights for `outputs` channels, two at a time, the
-        // last two of which may overlap the ones before; their mantissas, exponents and biases are there, or the
-        // two of `NO_BIAS`. Writes as many codes. Ordered values are read in aligned pairs of words.
-        unsafe {
-            if ordered {
-                nervelet_wide_window_ordered(&raw const frame);
-            } else {
-                nervelet_wide_window(&raw const frame);
             }
         }
         Ok(())

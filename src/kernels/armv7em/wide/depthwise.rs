@@ -1,8 +1,9 @@
 //! Int16 depthwise convolution with int8 weights: four channels at a time, along lines of pixels.
 
-use super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
+use super::super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
 use super::assembly::{WideLine, nervelet_wide_line};
-use super::wide_patch::{NO_BIAS, Patch, exact, range};
+use super::patch::Patch;
+use super::{NO_BIAS, exact, range};
 use crate::fixed::Multiplier;
 
 /// The most taps of a sum of 32 bits: a product is at most 2^22, and 512 of them reach 2^31.

@@ -1,24 +1,8 @@
-//! Layers on int16 activations: what their kernels share.
+//! Output positions whose windows have the same taps in the image.
 
 use core::ops::Range;
 
-use super::super::{Code, OutOfBounds, Result, WideRequantization, Window};
-use super::assembly::WideRange;
-use crate::fixed::Multiplier;
-
-/// Where layers without biases read them.
-pub static NO_BIAS: [i64; 4] = [0; 4];
-
-/// What a sum times a factor is, for the assembly: sums of more than 32 bits, and factors that are not small.
-pub extern "C" fn exact(sum: i64, mantissa: i32, exponent: i32) -> i32 {
-    Multiplier { mantissa, exponent: exponent as i8 }.apply_wide(sum)
-}
-
-/// The range of a fused activation, for the assembly.
-pub fn range(requantization: &WideRequantization<'_>) -> WideRange {
-    let [low, high] = requantization.range.map(|bound| u32::from(bound as u16).wrapping_mul(0x0001_0001));
-    WideRange { low, high, ranged: u32::from(requantization.range != i16::RANGE) }
-}
+use super::super::super::{Code, OutOfBounds, Result, WideRequantization, Window};
 
 /// Output positions whose windows have the same taps in the image.
 pub struct Patch<'a> {
