@@ -1,27 +1,85 @@
-//! Parts of one memory side by side: what a step reads, its scratch memory, and what it writes.
+//! Parts of one memory side by side: what a step writes, and whatever it reads beside that.
 //!
-//! Every step of a model takes its operands out of the arena. The standard library's `get_disjoint_mut` does the same
-//! with loops, and refuses empty ranges inside others.
+//! Every step of a model takes its operands out of the arena. Safe splits have to go through the memory in the order of
+//! the parts, which costs more than the arithmetic of a small layer.
 
 #![expect(unsafe_code, reason = "safe splits cost more than the arithmetic of a small layer")]
 
+use core::marker::PhantomData;
 use core::ops::Range;
 use core::slice;
 
-/// A part to read and two to write.
-pub type Parts<'a> = (&'a [u8], [&'a mut [u8]; 2]);
+/// The most parts to write.
+pub const MOST: usize = 4;
 
-/// The bytes of `read`, to read, beside those of `written`, to write.
-///
-/// `None` where one of them is no range of `memory`, or where two share a byte. An empty one shares none.
+/// `N` parts of a memory to write, and all others to read.
+#[derive(Debug)]
+pub struct Parts<'a, const N: usize> {
+    /// The parts to write, in the order asked for.
+    pub written: [&'a mut [u8]; N],
+    /// The others.
+    pub others: Others<'a>,
+}
+
+/// A memory without the parts that are written.
+#[derive(Debug)]
+pub struct Others<'a> {
+    start: *const u8,
+    bytes: usize,
+    written: [Range<usize>; MOST],
+    memory: PhantomData<&'a [u8]>,
+}
+
+/// Whether a range lies within so many bytes.
+#[inline(always)]
+fn is_inside(range: &Range<usize>, bytes: usize) -> bool {
+    range.start <= range.end && range.end <= bytes
+}
+
+/// Whether two ranges share no byte; an empty one shares none.
+#[inline(always)]
+fn are_apart(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.end <= b.start || b.end <= a.start || a.is_empty() || b.is_empty()
+}
+
+impl<'a, const N: usize> Parts<'a, N> {
+    /// Takes the parts out of `memory`; `None` where one reaches outside, where two share a byte, or for more than [`MOST`].
+    pub fn take(memory: &'a mut [u8], ranges: [Range<usize>; N]) -> Option<Self> {
+        let bytes = memory.len();
+        for (number, range) in ranges.iter().enumerate() {
+            if !is_inside(range, bytes) || !ranges.iter().take(number).all(|other| are_apart(range, other)) {
+                return None;
+            }
+        }
+        let start = memory.as_mut_ptr();
+        let mut written = [const { 0..0 }; MOST];
+        written.get_mut(..N)?.clone_from_slice(&ranges);
+        Some(Self {
+            // SAFETY: the ranges lie within `memory`, which is borrowed for as long as the parts live; no byte belongs to two
+            // of them, nor to any part that `Others` gives away.
+            written: ranges.map(|range| unsafe { slice::from_raw_parts_mut(start.add(range.start), range.len()) }),
+            others: Others { start, bytes, written, memory: PhantomData },
+        })
+    }
+}
+
+impl<'a> Others<'a> {
+    /// The bytes of a range, unless it reaches outside or shares one with a part that is written.
+    pub fn get(&self, range: Range<usize>) -> Option<&'a [u8]> {
+        if !is_inside(&range, self.bytes) || !self.written.iter().all(|written| are_apart(&range, written)) {
+            return None;
+        }
+        // SAFETY: it lies within the memory, which is borrowed for `'a`; whoever writes to it writes elsewhere.
+        Some(unsafe { slice::from_raw_parts(self.start.add(range.start), range.len()) })
+    }
+}
+
+/// A part to read and two to write: as [`Parts::take`] and [`Others::get`], in a straight line.
 #[inline]
-pub fn parts(memory: &mut [u8], read: Range<usize>, written: [Range<usize>; 2]) -> Option<Parts<'_>> {
-    let [first, second] = written;
-    let inside = |range: &Range<usize>| range.start <= range.end && range.end <= memory.len();
-    let apart =
-        |a: &Range<usize>, b: &Range<usize>| a.end <= b.start || b.end <= a.start || a.is_empty() || b.is_empty();
-    let sound = inside(&read) && inside(&first) && inside(&second);
-    if !sound || !apart(&read, &first) || !apart(&read, &second) || !apart(&first, &second) {
+pub fn three(memory: &mut [u8], read: Range<usize>, written: [Range<usize>; 2]) -> Option<(&[u8], [&mut [u8]; 2])> {
+    let (bytes, [first, second]) = (memory.len(), written);
+    let inside = is_inside(&read, bytes) && is_inside(&first, bytes) && is_inside(&second, bytes);
+    if !inside || !are_apart(&read, &first) || !are_apart(&read, &second) || !are_apart(&first, &second) {
         return None;
     }
     let start = memory.as_mut_ptr();
@@ -62,10 +120,20 @@ mod tests {
                 read.to_vec()
             });
             let [read, first, second] = ranges.clone();
-            let found = parts(&mut ours, read, [first, second]).map(|(read, [first, second])| {
+            let found = three(&mut ours, read, [first, second]).map(|(read, [first, second])| {
                 first.fill(100);
                 second.fill(200);
                 read.to_vec()
+            });
+            assert_eq!((&found, ours), (&expected, theirs), "{ranges:?}");
+            let [read, first, second] = ranges.clone();
+            ours = memory;
+            let found = Parts::take(&mut ours, [first, second]).and_then(|parts| {
+                let read = parts.others.get(read)?;
+                let [first, second] = parts.written;
+                first.fill(100);
+                second.fill(200);
+                Some(read.to_vec())
             });
             assert_eq!((&found, ours), (&expected, theirs), "{ranges:?}");
             *if found.is_some() { &mut some } else { &mut none } += 1;
@@ -75,7 +143,9 @@ mod tests {
 
     #[test]
     fn no_ranges() {
-        assert!(parts(&mut [0; 8], 5..3, [0..0, 0..0]).is_none());
-        assert!(parts(&mut [0; 8], 0..0, [0..0, usize::MAX..1]).is_none());
+        assert!(three(&mut [0; 8], 5..3, [0..0, 0..0]).is_none());
+        assert!(three(&mut [0; 8], 0..0, [0..0, usize::MAX..1]).is_none());
+        assert!(Parts::take(&mut [0; 8], [5..3]).is_none());
+        assert!(Parts::take(&mut [0; 8], [0..1, 1..2, 2..3, 3..4, 4..5]).is_none());
     }
 }

@@ -62,13 +62,12 @@ fn head_fits(model: &Model<'_>) -> bool {
     if weights.length == 0 {
         return true;
     }
-    let classes = bias.length as usize / size_of::<f32>();
     let fits = |features: &Tensor| {
         features.place == Place::Arena
             && Some(weights.length as usize) == features.elements().checked_mul(bias.length as usize)
     };
-    classes > 0
+    bias.length >= 4
         && usize::from(first_step) <= model.program().steps.len()
+        && [weights, bias].iter().all(|floats| model.floats(*floats).is_some())
         && model.tensors().get(features).is_some_and(fits)
-        && model.head().is_some()
 }

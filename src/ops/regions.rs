@@ -1,9 +1,10 @@
-//! Splits the arena into regions to write and the rest to read, without `unsafe`.
+//! The arena as a step sees it: regions to write and the rest to read.
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::Error;
 use super::tensor::{Place, Span, Tensor};
+use crate::kernels::parts::{Others, Parts};
 
 /// `N` regions of the arena to write, and everything else to read.
 #[derive(Debug)]
@@ -17,50 +18,25 @@ pub struct Regions<'r, 'm, const N: usize> {
 /// What a step may read while it writes its outputs.
 #[derive(Debug)]
 pub struct Rest<'r, 'm> {
-    /// Up to five pieces of the arena with the offset of their first byte.
-    pieces: heapless::Vec<(usize, &'r [u8]), 5>,
+    arena: Others<'r>,
     constants: &'m [u8],
 }
 
 impl<'r, 'm, const N: usize> Regions<'r, 'm, N> {
     /// Cuts `spans` out of the arena; fails where they overlap or reach outside. At most four spans.
     pub fn carve(arena: &'r mut [u8], constants: &'m [u8], spans: [Span; N]) -> Result<Self, Error> {
-        let bytes = arena.len();
-        let mut writable: [&'r mut [u8]; N] = core::array::from_fn(|_| Default::default());
-        let mut pieces = heapless::Vec::new();
-        let mut tail = arena;
-        let mut position = 0;
-        for _ in 0..N {
-            // The next span by offset; a span once cut lies before `position` and is passed over.
-            let next = spans.iter().enumerate().filter(|(index, span)| {
-                span.offset as usize >= position && writable.get(*index).is_some_and(|region| region.is_empty())
-            });
-            let (index, span) = next.min_by_key(|(_, span)| span.offset).ok_or(Error::Overlap)?;
-            let outside = Error::OutsideArena { end: span.end(), arena: bytes };
-            let (before, rest) = tail.split_at_mut_checked(span.offset as usize - position).ok_or(outside)?;
-            let (region, rest) = rest.split_at_mut_checked(span.length as usize).ok_or(outside)?;
-            pieces.push((position, &*before)).map_err(|_| Error::Overlap)?;
-            if let Some(slot) = writable.get_mut(index) {
-                *slot = region;
-            }
-            position = span.end();
-            tail = rest;
-        }
-        pieces.push((position, &*tail)).map_err(|_| Error::Overlap)?;
-        Ok(Self { writable, rest: Rest { pieces, constants } })
+        let Parts { written, others } = Parts::take(arena, spans.map(Span::range)).ok_or(Error::Overlap)?;
+        Ok(Self { writable: written, rest: Rest { arena: others, constants } })
     }
 }
 
 impl<'r, 'm: 'r> Rest<'r, 'm> {
     /// The elements of an operand that no writable region overlaps.
     pub fn read<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'r [T], Error> {
-        let span = tensor.span();
+        let range = tensor.span().range();
         let bytes = match tensor.place {
-            Place::Constant => span.of(self.constants),
-            Place::Arena => self.pieces.iter().find_map(|(start, piece)| {
-                let from = (span.offset as usize).checked_sub(*start)?;
-                piece.get(from..from.checked_add(span.length as usize)?)
-            }),
+            Place::Constant => self.constants.get(range),
+            Place::Arena => self.arena.get(range),
         };
         bytemuck::try_cast_slice(bytes.ok_or(Error::Overlap)?).map_err(|_| Error::Misaligned)
     }
@@ -85,17 +61,16 @@ mod tests {
         let regions = Regions::carve(&mut arena, &[], [span(20, 4), span(4, 8)]).unwrap();
         assert_eq!(regions.writable[0], [20, 21, 22, 23]);
         assert_eq!(regions.writable[1], [4, 5, 6, 7, 8, 9, 10, 11]);
-        let starts: std::vec::Vec<_> = regions.rest.pieces.iter().map(|(start, piece)| (*start, piece.len())).collect();
-        assert_eq!(starts, [(0, 4), (12, 8), (24, 8)]);
+        let read = |span| regions.rest.arena.get(Span::range(span)).map(<[u8]>::to_vec);
+        assert_eq!(read(span(12, 8)), Some((12..20).collect()));
+        assert_eq!((read(span(0, 5)), read(span(23, 2)), read(span(30, 4))), (None, None, None));
     }
 
     #[test]
     fn refuses_overlap_and_outside() {
         let mut arena = [0_u8; 32];
         assert_eq!(Regions::carve(&mut arena, &[], [span(0, 8), span(7, 8)]).unwrap_err(), Error::Overlap);
-        assert_eq!(
-            Regions::carve(&mut arena, &[], [span(30, 4)]).unwrap_err(),
-            Error::OutsideArena { end: 34, arena: 32 }
-        );
+        assert_eq!(Regions::carve(&mut arena, &[], [span(30, 4)]).unwrap_err(), Error::Overlap);
+        assert_eq!(Regions::carve(&mut arena, &[], [span(8, u32::MAX)]).unwrap_err(), Error::Overlap);
     }
 }

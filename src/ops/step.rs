@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::regions::{Regions, elements};
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
 use super::{Error, OpKind, QuantizedElement, words};
-use crate::kernels::parts::parts;
+use crate::kernels::parts;
 
 /// A step's record in the file: [`StepRecord::WORDS`] little-endian words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, NoUninit)]
@@ -120,20 +120,24 @@ impl<'m> StepView<'m> {
 
     /// The input at a position.
     pub fn input(&self, position: usize) -> Result<&'m Tensor, Error> {
-        if position < self.inputs() { self.operand(position) } else { Err(Error::Parameters) }
+        self.operand(position, 0, self.record.inputs)
     }
 
     /// The output at a position.
     pub fn output(&self, position: usize) -> Result<&'m Tensor, Error> {
-        let operand = self.inputs().wrapping_add(position);
-        if position < self.outputs() { self.operand(operand) } else { Err(Error::Parameters) }
+        self.operand(position, self.record.inputs, self.record.outputs)
     }
 
-    fn operand(&self, position: usize) -> Result<&'m Tensor, Error> {
+    /// An operand, one of `count` behind `before` others.
+    fn operand(&self, position: usize, before: u16, count: u16) -> Result<&'m Tensor, Error> {
+        if position >= count.into() {
+            return Err(Error::Parameters);
+        }
         // Two indices share a word, the first one in its lower half.
-        let word = (self.record.first as usize).wrapping_add(position / 2);
+        let number = position.wrapping_add(before.into());
+        let word = (self.record.first as usize).wrapping_add(number / 2);
         let pair = *self.words.get(word).ok_or(Error::Parameters)?;
-        let index = (pair >> (position % 2 * 16)) as u16;
+        let index = (pair >> (number % 2 * 16)) as u16;
         self.tensors.get(index).ok_or(Error::NoSuchTensor { index })
     }
 
@@ -238,11 +242,10 @@ impl<'m> Call<'_, 'm> {
         input: &Tensor,
         output: &Tensor,
     ) -> Result<LayerMemory<'_>, Error> {
-        // Where an end wraps around, it is before its start: no range.
-        let range = |span: Span| span.offset as usize..span.offset.wrapping_add(span.length) as usize;
-        let (x, written) = (range(input.span()), [range(self.view.record.scratch), range(output.span())]);
+        let x = input.span().range();
         let (constant, read) = if input.place == Place::Constant { (x, 0..0) } else { (0..0, x) };
-        let (mut x, [scratch, codes]) = parts(self.arena, read, written).ok_or(Error::Overlap)?;
+        let written = [self.view.record.scratch.range(), output.span().range()];
+        let (mut x, [scratch, codes]) = parts::three(self.arena, read, written).ok_or(Error::Overlap)?;
         if input.place == Place::Constant {
             x = self.view.constants.get(constant).ok_or(Error::Overlap)?;
         }

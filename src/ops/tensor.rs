@@ -48,6 +48,11 @@ impl Span {
         (self.offset as usize).saturating_add(self.length as usize)
     }
 
+    /// The span as a range of bytes; no range where its end wraps around.
+    pub const fn range(self) -> core::ops::Range<usize> {
+        self.offset as usize..self.offset.wrapping_add(self.length) as usize
+    }
+
     /// Whether two spans share a byte.
     pub const fn overlaps(self, other: Span) -> bool {
         self.length > 0

@@ -42,7 +42,7 @@ fn run(job: &Job, operators: &'static [&'static Operator], arena: &mut [u8]) -> 
     counted(bucket::BEFORE_STEPS, || session.invoke_observed(&mut StepMarker))?;
 
     Ok(BenchReport {
-        steps: model.steps().count() as u32,
+        steps: model.program().steps.len() as u32,
         arena_bytes: model.arena_bytes() as u32,
         stack_bytes: stack as u32,
         setup_stack_bytes: setup_stack as u32,

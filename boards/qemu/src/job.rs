@@ -81,7 +81,7 @@ pub fn describe(model: &Model<'_>) {
     defmt::info!(
         "model {=str}: {=usize} steps, arena {=usize} bytes, constants {=usize} bytes",
         model.name(),
-        model.steps().count(),
+        model.program().steps.len(),
         model.arena_bytes(),
         model.constants().len()
     );
