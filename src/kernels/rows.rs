@@ -47,15 +47,16 @@ impl<'a> RowQuads<'a> {
     pub fn is_sound(&self) -> bool {
         (1..=32).contains(&self.shift)
             && self.groups().all(|(weights, finish)| {
-                let mut magnitudes = [0_u64; 4];
-                for unit in weights.as_chunks::<4>().0 {
-                    for (weights, magnitude) in unpack(unit).iter().zip(&mut magnitudes) {
-                        let sum: u32 = weights.iter().map(|weight| weight.unsigned_abs()).sum();
-                        *magnitude = magnitude.saturating_add(sum.into());
+                let mut magnitudes = [[0_u64; 2]; 2];
+                for (number, half) in bytemuck::cast_slice::<u32, i16>(weights).iter().enumerate() {
+                    let [even, odd] = weights_of(*half);
+                    if let Some([of_even, of_odd]) = magnitudes.get_mut(number / 2 % 2) {
+                        *of_even = of_even.wrapping_add(even.unsigned_abs().into());
+                        *of_odd = of_odd.wrapping_add(odd.unsigned_abs().into());
                     }
                 }
                 let (pairs, _) = finish.as_chunks::<2>();
-                magnitudes.iter().zip(pairs).all(|(magnitude, [bias, mantissa])| {
+                magnitudes.as_flattened().iter().zip(pairs).all(|(magnitude, [bias, mantissa])| {
                     let bias = u64::from((*bias as i32).unsigned_abs());
                     let largest = magnitude.saturating_mul(1 << 15).saturating_add(bias);
                     largest <= i32::MAX as u64
@@ -66,17 +67,12 @@ impl<'a> RowQuads<'a> {
     }
 }
 
-/// The weights of four rows for four inputs.
+/// The weights of an even row and the next odd one in half a word. Of the halves of a group, two in turn belong to rows 0
+/// and 1, and two to rows 2 and 3, for the same two inputs.
 #[inline(always)]
-pub(super) fn unpack(unit: &[u32; 4]) -> [[i32; 4]; 4] {
-    let halves = |word: u32| [word as i16, (word >> 16) as i16];
-    let even = |half: i16| i32::from(half as i8);
-    let odd = |half: i16| (i32::from(half) - i32::from(half as i8)) >> 8;
-    let [a, b, c, d] = unit.map(halves);
-    let row = |first: [i16; 2], second: [i16; 2], weight: fn(i16) -> i32| {
-        [weight(first[0]), weight(first[1]), weight(second[0]), weight(second[1])]
-    };
-    [row(a, c, even), row(a, c, odd), row(b, d, even), row(b, d, odd)]
+pub(super) fn weights_of(half: i16) -> [i32; 2] {
+    let even = i32::from(half as i8);
+    [even, i32::from(half).wrapping_sub(even) >> 8]
 }
 
 /// The four words of four rows and four inputs.
@@ -98,7 +94,13 @@ mod tests {
 
     #[test]
     fn weights_round_trip() {
-        assert_eq!(unpack(&pack(ROWS)), ROWS.map(|row| row.map(i32::from)));
+        let words = pack(ROWS);
+        for (rows, pair) in ROWS.as_chunks::<2>().0.iter().enumerate() {
+            for input in 0..4 {
+                let word = words[rows + input / 2 * 2] >> (input % 2 * 16);
+                assert_eq!(weights_of(word as i16), pair.map(|row| row[input].into()), "rows {rows}, input {input}");
+            }
+        }
     }
 
     #[test]

@@ -94,21 +94,21 @@ pub(super) fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Err
 pub(super) fn run<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Parameters<[C; 2]>, [&Tensor; 3], &[C], &[C], &mut [C]) -> kernels::Result,
-) -> Result<(), Error> {
+) -> kernels::Result {
     let view = call.view;
     let parameters: Parameters<[C; 2]> = view.parameters()?;
     let tensors = [view.input(0)?, view.input(1)?, view.output(0)?];
     let regions = call.output()?;
     let [codes] = regions.writable;
     let (a, b) = (regions.rest.read(tensors[0])?, regions.rest.read(tensors[1])?);
-    Ok(kernel(&parameters, tensors, a, b, elements(codes)?)?)
+    kernel(&parameters, tensors, a, b, elements(codes)?)
 }
 
 /// Runs an operator that brings both operands to a common scale first.
 pub(super) fn run_scaled<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Broadcast, &AddParameters, &[C], &[C], &mut [C]) -> kernels::Result,
-) -> Result<(), Error> {
+) -> kernels::Result {
     run(call, |parameters, [a, b, output], x, y, codes| {
         let [multiplier_a, multiplier_b, output_multiplier] = parameters.multipliers();
         let scales = AddParameters {
@@ -128,7 +128,7 @@ pub(super) fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
 }
 
 /// Runs an f32 operator on two tensors.
-pub(super) fn run_f32(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32) -> Result<(), Error> {
+pub(super) fn run_f32(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32) -> kernels::Result {
     let view = call.view;
     let parameters: Parameters<[f32; 2]> = view.parameters()?;
     let (a, b) = (view.input(0)?, view.input(1)?);
@@ -136,5 +136,5 @@ pub(super) fn run_f32(call: &mut Call<'_, '_>, combine: impl Fn(f32, f32) -> f32
     let regions = call.output()?;
     let [values] = regions.writable;
     let (a, b) = (regions.rest.read(a)?, regions.rest.read(b)?);
-    Ok(parameters.broadcast.apply(a, b, elements(values)?, |a, b| combine(a, b).max(low).min(high))?)
+    parameters.broadcast.apply(a, b, elements(values)?, |a, b| combine(a, b).max(low).min(high))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, DataType, Error, Matrices, OpKind, Operator, QuantizedElement, StepView};
 use crate::kernels::reference::{Attention, Factor};
-use crate::kernels::{Active, Core};
+use crate::kernels::{self, Active, Core};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::AttentionInt8, verify: verify::<i8>, run: run::<i8> };
@@ -72,7 +72,7 @@ fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
     if need <= have && have.is_multiple_of(size_of::<i32>()) { Ok(()) } else { Err(Error::Scratch { need, have }) }
 }
 
-fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { scores, context, score_shift, exponent, output } = view.parameters()?;
     let (q, k, v) = (view.input(0)?, view.input(1)?, view.input(2)?);
@@ -81,5 +81,5 @@ fn run<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output_and_scratch()?;
     let [codes, scratch] = regions.writable;
     let operands = [regions.rest.read::<C>(q)?, regions.rest.read(k)?, regions.rest.read(v)?];
-    Ok(Active::attention(&attention, operands, elements(scratch)?, elements(codes)?)?)
+    Active::attention(&attention, operands, elements(scratch)?, elements(codes)?)
 }

@@ -7,8 +7,9 @@
 //! one, and the factor of input times slope.
 
 use super::add::{run, run_f32, run_scaled, verify, verify_f32};
-use super::{Call, Error, OpKind, Operator, QuantizedElement};
+use super::{Call, OpKind, Operator, QuantizedElement};
 use crate::kernels::reference::{self, MulParameters};
+use crate::kernels::{self};
 
 /// The int8 difference.
 pub static SUB_INT8: Operator =
@@ -55,11 +56,11 @@ pub static PRELU_FLOAT32: Operator = Operator {
     run: |call| run_f32(call, |x, slope| if x >= 0.0 { x } else { x * slope }),
 };
 
-fn select<C: QuantizedElement>(call: &mut Call<'_, '_>, choose: fn(C, C) -> C) -> Result<(), Error> {
+fn select<C: QuantizedElement>(call: &mut Call<'_, '_>, choose: fn(C, C) -> C) -> kernels::Result {
     run::<C>(call, |parameters, _, a, b, codes| parameters.broadcast.apply(a, b, codes, choose))
 }
 
-fn run_prelu(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_prelu(call: &mut Call<'_, '_>) -> kernels::Result {
     run::<i8>(call, |parameters, [x, slope, output], codes, slopes, results| {
         let [positive, _, multiplier] = parameters.multipliers();
         let scales = MulParameters {

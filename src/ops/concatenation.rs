@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Error, OpKind, Operator, StepView, Tensor};
+use crate::kernels::{self, OutOfBounds};
 
 /// The operator.
 pub static OPERATOR: Operator = Operator { kind: OpKind::Concatenation, verify, run };
@@ -40,7 +41,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if output.shape().get(axis) == Some(&joined) { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let axis = usize::from(view.parameters::<Parameters>()?.axis);
     let output_run = run_length(view.output(0)?, axis).max(1);
@@ -52,7 +53,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
         let input_run = run_length(input, axis).max(1);
         let source = regions.rest.read::<u8>(input)?;
         for (target, source) in bytes.chunks_exact_mut(output_run).zip(source.chunks_exact(input_run)) {
-            let part = target.get_mut(start..start + input_run).ok_or(Error::Shape)?;
+            let part = target.get_mut(start..start + input_run).ok_or(OutOfBounds)?;
             part.copy_from_slice(source);
         }
         start += input_run;

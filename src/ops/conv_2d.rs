@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
-use crate::kernels::{Active, Core, reference};
+use crate::kernels::{self, Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::Conv2dInt8, verify, run };
@@ -50,7 +50,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -60,7 +60,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
     let weights = layer.weights(view)?;
-    Ok(Active::conv_2d(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
+    Active::conv_2d(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -71,7 +71,7 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_i16(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -80,7 +80,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(Active::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)?)
+    Active::conv_2d_i16(&window, channels, groups.into(), x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -91,7 +91,7 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, groups, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -101,5 +101,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [values] = regions.writable;
     let x = regions.rest.read(input)?;
     let weights = layer.weights(view)?;
-    Ok(reference::conv_2d_f32(&window, channels, groups.into(), x, weights, &finish, elements(values)?)?)
+    reference::conv_2d_f32(&window, channels, groups.into(), x, weights, &finish, elements(values)?)
 }

@@ -1,6 +1,7 @@
 //! Copies the elements of a tensor of any type: what a reshape does where it can't be an alias.
 
 use super::{Call, Error, OpKind, Operator, StepView};
+use crate::kernels::{self, OutOfBounds};
 
 /// The operator; it has no parameters.
 pub static OPERATOR: Operator = Operator { kind: OpKind::Copy, verify, run };
@@ -12,13 +13,13 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if input.elements() == output.elements() { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [bytes] = regions.writable;
     let source = regions.rest.read::<u8>(input)?;
     if source.len() != bytes.len() {
-        return Err(Error::Shape);
+        return Err(OutOfBounds);
     }
     bytes.copy_from_slice(source);
     Ok(())

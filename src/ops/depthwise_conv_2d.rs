@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
-use crate::kernels::{Active, Core, reference};
+use crate::kernels::{self, Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::DepthwiseConv2dInt8, verify, run };
@@ -46,7 +46,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -55,7 +55,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(Active::depthwise_conv_2d(&window, channels, x, layer.weights(view)?, &requantization, elements(codes)?)?)
+    Active::depthwise_conv_2d(&window, channels, x, layer.weights(view)?, &requantization, elements(codes)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -66,7 +66,7 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_i16(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -75,7 +75,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(Active::depthwise_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
+    Active::depthwise_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -86,7 +86,7 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -95,5 +95,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(view)?, &finish, elements(values)?)?)
+    reference::depthwise_conv_2d_f32(&window, channels, x, layer.weights(view)?, &finish, elements(values)?)
 }

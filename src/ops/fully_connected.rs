@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer};
-use crate::kernels::{Active, Core, reference};
+use crate::kernels::{self, Active, Core, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::FullyConnectedInt8, verify, run };
@@ -50,7 +50,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -58,7 +58,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(Active::fully_connected(depth as usize, x, layer.weights(view)?, &requantization, elements(codes)?)?)
+    Active::fully_connected(depth as usize, x, layer.weights(view)?, &requantization, elements(codes)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -69,7 +69,7 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_i16(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let input = view.input(0)?;
@@ -77,7 +77,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(Active::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)?)
+    Active::fully_connected_i16(depth as usize, x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -88,7 +88,7 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { depth, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let input = view.input(0)?;
@@ -96,5 +96,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output()?;
     let [values] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(reference::fully_connected_f32(depth as usize, x, layer.weights(view)?, &finish, elements(values)?)?)
+    reference::fully_connected_f32(depth as usize, x, layer.weights(view)?, &finish, elements(values)?)
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Error, OpKind, Operator, Span, StepView};
-use crate::kernels::reference;
+use crate::kernels::{self, reference};
 
 /// The operator, for elements of any type.
 pub static OPERATOR: Operator = Operator { kind: OpKind::Gather, verify, run };
@@ -36,7 +36,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { count, inner, rows } = view.parameters()?;
     let input = view.input(0)?;
@@ -44,5 +44,5 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let length = (inner as usize).saturating_mul(input.data_type.bytes());
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    Ok(reference::gather(count as usize, length, rows, regions.rest.read::<u8>(input)?, bytes)?)
+    reference::gather(count as usize, length, rows, regions.rest.read::<u8>(input)?, bytes)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::{FloatOutput, Requantization};
+use crate::kernels::{FloatOutput, OutOfBounds, Requantization};
 
 /// The weights of an int8 layer with their requantization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ impl QuantizedLayer {
     }
 
     /// The weights of a verified layer.
-    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [i8], Error> {
+    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [i8], OutOfBounds> {
         view.constant_of(self.weights)
     }
 
@@ -55,7 +55,7 @@ impl QuantizedLayer {
         view: &StepView<'m>,
         input: &Tensor,
         output: &Tensor,
-    ) -> Result<Requantization<'m>, Error> {
+    ) -> Result<Requantization<'m>, OutOfBounds> {
         Ok(Requantization {
             bias: view.constant_of(self.bias)?,
             mantissas: view.constant_of(self.mantissas)?,
@@ -98,12 +98,12 @@ impl FloatLayer {
     }
 
     /// The weights of a verified layer.
-    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [f32], Error> {
+    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [f32], OutOfBounds> {
         view.constant_of(self.weights)
     }
 
     /// The bias and activation of a verified layer.
-    pub fn output<'m>(&self, view: &StepView<'m>) -> Result<FloatOutput<'m>, Error> {
+    pub fn output<'m>(&self, view: &StepView<'m>) -> Result<FloatOutput<'m>, OutOfBounds> {
         Ok(FloatOutput { bias: view.constant_of(self.bias)?, range: self.range })
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView};
 use crate::kernels::reference::{self, LayerNorm, MAX_ROW};
-use crate::kernels::{Active, Core};
+use crate::kernels::{self, Active, Core, OutOfBounds};
 
 /// The operator.
 pub static OPERATOR: Operator = Operator { kind: OpKind::LayerNormInt16, verify, run };
@@ -29,10 +29,10 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    fn norm<'m>(&self, view: &StepView<'m>, length: usize) -> Result<LayerNorm<'m>, Error> {
+    fn norm<'m>(&self, view: &StepView<'m>, length: usize) -> Result<LayerNorm<'m>, OutOfBounds> {
         Ok(LayerNorm {
-            gamma: view.constant(self.gamma, length)?,
-            beta: view.constant(self.beta, length)?,
+            gamma: view.constant_of(self.gamma)?,
+            beta: view.constant_of(self.beta)?,
             epsilon: self.epsilon,
             fraction: reference::fraction_bits(length),
             shift: self.shift.into(),
@@ -41,7 +41,7 @@ impl Parameters {
     }
 }
 
-fn length(view: &StepView<'_>) -> Result<usize, Error> {
+fn length(view: &StepView<'_>) -> Result<usize, OutOfBounds> {
     Ok(view.input(0)?.shape().last().map_or(0, |extent| *extent as usize))
 }
 
@@ -55,6 +55,8 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
         return Err(Error::Shape);
     }
     let parameters: Parameters = view.parameters()?;
+    view.constant::<i16>(parameters.gamma, length)?;
+    view.constant::<i32>(parameters.beta, length)?;
     let norm = parameters.norm(view, length)?;
     // Sums with the products before them have 31 bits and a sign.
     let bounded = norm.beta.iter().all(|beta| beta.unsigned_abs() < 1 << 30);
@@ -62,7 +64,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let length = length(view)?;
     let norm = view.parameters::<Parameters>()?.norm(view, length)?;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Call, DataType, Error, OpKind, Operator, Span, StepView};
+use crate::kernels::{self, OutOfBounds};
 
 /// The operator.
 pub static INT8: Operator = Operator { kind: OpKind::LookupInt8, verify, run };
@@ -27,10 +28,10 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if input.elements() == output.elements() { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
-    let table = view.constant::<u8>(view.parameters::<Parameters>()?.table, 256)?;
-    let table: &[u8; 256] = table.try_into().map_err(|_| Error::Shape)?;
+    let table = view.constant_of::<u8>(view.parameters::<Parameters>()?.table)?;
+    let table: &[u8; 256] = table.try_into().map_err(|_| OutOfBounds)?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;

@@ -10,6 +10,7 @@ use super::regions::elements;
 use super::{Call, DataType, Error, OpKind, Operator, Regions, Span, StepView};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, Argument};
+use crate::kernels::{self, OutOfBounds};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::LstmInt8, verify, run };
@@ -118,10 +119,10 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if sound { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let parameters: Parameters = view.parameters()?;
-    let gate = |gate: &Gate| -> Result<reference::Gate<'_>, Error> {
+    let gate = |gate: &Gate| -> Result<reference::Gate<'_>, OutOfBounds> {
         let [input, recurrent] = gate.mantissas;
         Ok(reference::Gate {
             input_weights: view.constant_of(gate.input_weights)?,
@@ -136,7 +137,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [input_gate, forget_gate, cell_gate, output_gate] = &parameters.gates;
     let kernel = reference::Lstm {
         gates: [gate(input_gate)?, gate(forget_gate)?, gate(cell_gate)?, gate(output_gate)?],
-        table: view.constant_of::<u16>(parameters.table)?.try_into().map_err(|_| Error::Shape)?,
+        table: view.constant_of::<u16>(parameters.table)?.try_into().map_err(|_| OutOfBounds)?,
         products: [(a, x), (b, y), (c, z)].map(|(mantissa, exponent)| Multiplier { mantissa, exponent }),
         cell_argument: Argument { factor: parameters.cell_factor, shift: parameters.cell_shift.into() },
         cell_clip: parameters.cell_clip.into(),
@@ -147,7 +148,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [output, hidden, cell] = regions.writable;
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
     let x = regions.rest.read(input)?;
-    Ok(reference::lstm(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)?)
+    reference::lstm(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -161,10 +162,10 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     if parameters.cell_clip >= 0.0 { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let FloatParameters { gates, cell_clip } = view.parameters()?;
-    let gate = |gate: &FloatGate| -> Result<reference::FloatGate<'_>, Error> {
+    let gate = |gate: &FloatGate| -> Result<reference::FloatGate<'_>, OutOfBounds> {
         Ok(reference::FloatGate {
             input_weights: view.constant_of(gate.input_weights)?,
             recurrent_weights: view.constant_of(gate.recurrent_weights)?,
@@ -179,11 +180,11 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [output, hidden, cell] = regions.writable;
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
     let x = regions.rest.read(input)?;
-    Ok(reference::lstm_f32(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)?)
+    reference::lstm_f32(&kernel, depth, x, elements(output)?, elements(hidden)?, elements(cell)?)
 }
 
 /// The sequence, the hidden state and the cell.
-fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, Error> {
+fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, OutOfBounds> {
     let view = call.view;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.output(2)?.span()];
     Regions::carve(call.arena, view.constants, spans)

@@ -5,7 +5,7 @@
 //! load that names it. `verify` proves everything that `run` relies on: after it, `run` only fails where a file
 //! changed under its feet.
 
-use crate::kernels;
+use crate::kernels::{self, OutOfBounds};
 
 pub mod add;
 pub mod attention;
@@ -66,8 +66,8 @@ pub struct Operator {
     pub kind: OpKind,
     /// Checks a step before its first run: operands, parameters, bounds.
     pub verify: fn(&StepView<'_>) -> Result<(), Error>,
-    /// Runs a verified step.
-    pub run: fn(&mut Call<'_, '_>) -> Result<(), Error>,
+    /// Runs a verified step. It fails only where the file is not what was verified.
+    pub run: fn(&mut Call<'_, '_>) -> kernels::Result,
 }
 
 macro_rules! operators {
@@ -203,7 +203,7 @@ operators![
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
-    /// Its parameters don't decode.
+    /// Its parameters don't decode, or name what is not there.
     Parameters,
     /// It has too few or too many inputs or outputs.
     OperandCount {
@@ -261,7 +261,7 @@ pub enum Error {
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Error::Parameters => write!(f, "its parameters don't decode"),
+            Error::Parameters => write!(f, "its parameters don't decode, or name what is not there"),
             Error::OperandCount { expected, found } => {
                 write!(f, "takes {expected:?} inputs and outputs, the step names {found:?}")
             }
@@ -281,8 +281,8 @@ impl core::fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-impl From<kernels::OutOfBounds> for Error {
-    fn from(_: kernels::OutOfBounds) -> Self {
-        Error::Shape
+impl From<OutOfBounds> for Error {
+    fn from(_: OutOfBounds) -> Self {
+        Error::Parameters
     }
 }

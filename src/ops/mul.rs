@@ -3,7 +3,7 @@
 //! The parameters are those of [`add`](super::add::Parameters), of which only the output's multiplier counts.
 
 use super::add::{run, run_f32, verify, verify_f32};
-use super::{Call, Error, OpKind, Operator, QuantizedElement};
+use super::{Call, OpKind, Operator, QuantizedElement};
 use crate::kernels::reference::{self, Broadcast, MulParameters};
 use crate::kernels::{self, Active, Core};
 
@@ -19,7 +19,7 @@ pub static FLOAT32: Operator =
 
 type Kernel<C> = fn(&Broadcast, &MulParameters, &[C], &[C], &mut [C]) -> kernels::Result;
 
-fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>, kernel: Kernel<C>) -> Result<(), Error> {
+fn run_codes<C: QuantizedElement>(call: &mut Call<'_, '_>, kernel: Kernel<C>) -> kernels::Result {
     run::<C>(call, |parameters, [a, b, output], x, y, codes| {
         let [_, _, multiplier] = parameters.multipliers();
         let scales = MulParameters {

@@ -7,7 +7,7 @@ use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, Argument, WideSoftmax};
-use crate::kernels::{Active, Core};
+use crate::kernels::{self, Active, Core, OutOfBounds};
 
 /// The logistic function.
 pub static LOGISTIC: Operator =
@@ -85,10 +85,10 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if shift < 32 { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(call: &mut Call<'_, '_>, function: impl Fn(&[u16; 256], Argument, i16) -> i16) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>, function: impl Fn(&[u16; 256], Argument, i16) -> i16) -> kernels::Result {
     let view = call.view;
     let Parameters { table, factor, shift } = view.parameters()?;
-    let table: &[u16; 256] = view.constant_of::<u16>(table)?.try_into().map_err(|_| Error::Shape)?;
+    let table: &[u16; 256] = view.constant_of::<u16>(table)?.try_into().map_err(|_| OutOfBounds)?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
@@ -104,13 +104,13 @@ fn verify_lookup(view: &StepView<'_>) -> Result<(), Error> {
     view.constant::<i16>(view.parameters::<LookupParameters>()?.table, 513).map(|_| ())
 }
 
-fn run_lookup(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_lookup(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let table = view.constant_of(view.parameters::<LookupParameters>()?.table)?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(Active::lookup_i16(table, regions.rest.read(input)?, elements(codes)?)?)
+    Active::lookup_i16(table, regions.rest.read(input)?, elements(codes)?)
 }
 
 fn verify_leaky_relu(view: &StepView<'_>) -> Result<(), Error> {
@@ -120,7 +120,7 @@ fn verify_leaky_relu(view: &StepView<'_>) -> Result<(), Error> {
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_leaky_relu(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_leaky_relu(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let LeakyReluParameters { mantissas: [positive, negative], exponents } = view.parameters()?;
     let factors = [
@@ -147,7 +147,7 @@ fn verify_softmax(view: &StepView<'_>) -> Result<(), Error> {
     if mantissa >= 0 && Multiplier::EXPONENTS.contains(&exponent) { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_softmax(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let SoftmaxParameters { mantissa, exponent, exponentials, reciprocals } = view.parameters()?;
     let parameters = WideSoftmax {
@@ -159,5 +159,5 @@ fn run_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let depth = input.shape().last().map_or(0, |extent| *extent as usize);
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(reference::softmax_i16(depth, &parameters, regions.rest.read(input)?, elements(codes)?)?)
+    reference::softmax_i16(depth, &parameters, regions.rest.read(input)?, elements(codes)?)
 }

@@ -9,6 +9,7 @@ use super::regions::elements;
 use super::{Call, DataType, Element, Error, OpKind, Operator, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, LogSoftmaxParameters};
+use crate::kernels::{self};
 
 /// The int8 log softmax.
 pub static LOG_SOFTMAX_INT8: Operator =
@@ -94,7 +95,7 @@ fn expect_rows(view: &StepView<'_>, data_type: DataType, most: usize) -> Result<
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run<T: Element>(call: &mut Call<'_, '_>, row: impl Fn(&[T], &mut [T])) -> Result<(), Error> {
+fn run<T: Element>(call: &mut Call<'_, '_>, row: impl Fn(&[T], &mut [T])) -> kernels::Result {
     let input = call.view.input(0)?;
     let depth = depth(input).max(1);
     let regions = call.output()?;
@@ -114,7 +115,7 @@ fn verify_log_softmax(view: &StepView<'_>) -> Result<(), Error> {
     if defined { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_log_softmax(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_log_softmax(call: &mut Call<'_, '_>) -> kernels::Result {
     let Parameters { mantissas, exponents, smallest_difference } = call.view.parameters()?;
     let ([mantissa, inverse_mantissa], [exponent, inverse_exponent]) = (mantissas, exponents);
     let parameters = LogSoftmaxParameters {
@@ -134,7 +135,7 @@ fn verify_layer_norm(view: &StepView<'_>) -> Result<(), Error> {
     if epsilon >= 0.0 { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_layer_norm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_layer_norm(call: &mut Call<'_, '_>) -> kernels::Result {
     let LayerNormParameters { gamma, beta, epsilon } = call.view.parameters()?;
     let (gamma, beta) = (call.view.constant_of(gamma)?, call.view.constant_of(beta)?);
     run(call, |x, values| reference::layer_norm_f32(epsilon, gamma, beta, x, values))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
 use crate::kernels::packing::Packing;
-use crate::kernels::{Active, Core, PackedLayer, Window};
+use crate::kernels::{self, Active, Core, OutOfBounds, PackedLayer, Window};
 
 /// Convolution; a depthwise one of a single channel, too.
 pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: verify_window, run: run_window };
@@ -85,9 +85,9 @@ impl PackedWeights {
     }
 
     #[inline(always)]
-    fn layer<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, Error> {
+    fn layer<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, OutOfBounds> {
         Ok(PackedLayer {
-            packing: Packing::from_number(self.packing).ok_or(Error::Packing { found: self.packing })?,
+            packing: Packing::from_number(self.packing).ok_or(OutOfBounds)?,
             words: view.constant_of(self.words)?,
             input_offset: input.zero_point.wrapping_neg(),
             output_zero_point: output.zero_point,
@@ -108,19 +108,18 @@ fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
     weights.verify(view, &window, channels, depthwise)
 }
 
-fn run_window(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_window(call: &mut Call<'_, '_>) -> kernels::Result {
     let Parameters { window, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (window, channels) = window.over(input, output)?;
     let layer = weights.layer(call.view, input, output)?;
     let depthwise = call.view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
-    let done = if depthwise {
+    if depthwise {
         Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
     } else {
         Active::conv_2d_packed(&window, channels, x, &layer, scratch, codes)
-    };
-    done.map_err(Error::from)
+    }
 }
 
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
@@ -135,15 +134,15 @@ fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
     weights.verify(view, &Window::pixel(), [depth, outputs], false)
 }
 
-fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
     let DenseParameters { depth, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (depth, outputs) = (depth as usize, outputs(call.view)?);
     let layer = weights.layer(call.view, input, output)?;
     let (mut x, scratch, mut codes) = call.input_scratch_and_output(input, output)?;
     while !codes.is_empty() {
-        let (row, rest) = x.split_at_checked(depth).ok_or(Error::Shape)?;
-        let (target, behind) = codes.split_at_mut_checked(outputs.max(1)).ok_or(Error::Shape)?;
+        let (row, rest) = x.split_at_checked(depth).ok_or(OutOfBounds)?;
+        let (target, behind) = codes.split_at_mut_checked(outputs.max(1)).ok_or(OutOfBounds)?;
         Active::fully_connected_packed(row, &layer, scratch, target)?;
         (x, codes) = (rest, behind);
     }
@@ -152,6 +151,6 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> Result<(), Error> {
 
 /// The outputs of one row.
 #[inline]
-fn outputs(view: &StepView<'_>) -> Result<usize, Error> {
-    view.output(0)?.shape().last().map(|extent| *extent as usize).ok_or(Error::Shape)
+fn outputs(view: &StepView<'_>) -> Result<usize, OutOfBounds> {
+    view.output(0)?.shape().last().map(|extent| *extent as usize).ok_or(OutOfBounds)
 }

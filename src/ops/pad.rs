@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Error, OpKind, Operator, StepView, Tensor};
+use crate::kernels::{self, OutOfBounds};
 
 /// The operator.
 pub static OPERATOR: Operator = Operator { kind: OpKind::Pad, verify, run };
@@ -40,17 +41,17 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if fits.eq(outer.map(Some)) { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { before, value, .. } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
-    let inner = extents(input).ok_or(Error::Shape)?.map(|extent| extent as usize);
-    let outer = extents(output).ok_or(Error::Shape)?.map(|extent| extent as usize);
+    let inner = extents(input).ok_or(OutOfBounds)?.map(|extent| extent as usize);
+    let outer = extents(output).ok_or(OutOfBounds)?.map(|extent| extent as usize);
     let [first_block, first_row, first_column, first_channel] = before.map(|extent| extent as usize);
     let size = input.data_type.bytes();
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    let value = value.get(..size).ok_or(Error::Shape)?;
+    let value = value.get(..size).ok_or(OutOfBounds)?;
     for element in bytes.chunks_exact_mut(size) {
         element.copy_from_slice(value);
     }
@@ -61,8 +62,8 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
             for column in first_column..first_column + inner[2] {
                 let pixel = (block * outer[1] + row) * outer[2] + column;
                 let at = (pixel * outer[3] + first_channel) * size;
-                let target = bytes.get_mut(at..at + run).ok_or(Error::Shape)?;
-                target.copy_from_slice(sources.next().ok_or(Error::Shape)?);
+                let target = bytes.get_mut(at..at + run).ok_or(OutOfBounds)?;
+                target.copy_from_slice(sources.next().ok_or(OutOfBounds)?);
             }
         }
     }

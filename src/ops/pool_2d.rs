@@ -74,14 +74,14 @@ fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
 fn run<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Window, usize, &[C], [i32; 2], &mut [C]) -> kernels::Result,
-) -> Result<(), Error> {
+) -> kernels::Result {
     let view = call.view;
     let Parameters { window, range } = view.parameters::<Parameters<[C; 2]>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [channels, _]) = window.over(input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(kernel(&window, channels, regions.rest.read(input)?, range.map(C::widen), elements(codes)?)?)
+    kernel(&window, channels, regions.rest.read(input)?, range.map(C::widen), elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -94,12 +94,12 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
 fn run_f32(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Window, usize, &[f32], [f32; 2], &mut [f32]) -> kernels::Result,
-) -> Result<(), Error> {
+) -> kernels::Result {
     let view = call.view;
     let Parameters { window, range } = view.parameters::<Parameters<[f32; 2]>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
     let (window, [channels, _]) = window.over(input, output)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(kernel(&window, channels, regions.rest.read(input)?, range, elements(values)?)?)
+    kernel(&window, channels, regions.rest.read(input)?, range, elements(values)?)
 }

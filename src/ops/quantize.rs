@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, DataType, Element, Error, OpKind, Operator, QuantizedElement, StepView};
 use crate::fixed::Multiplier;
-use crate::kernels::{Active, Core, reference};
+use crate::kernels::{self, Active, Core, reference};
 
 /// F32 to int8; it has no parameters.
 pub static QUANTIZE: Operator =
@@ -85,7 +85,7 @@ fn verify_quantize<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error
     if scale.is_finite() && scale > 0.0 { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_quantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_quantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> kernels::Result {
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let regions = call.output()?;
     let [codes] = regions.writable;
@@ -99,7 +99,7 @@ fn verify_dequantize<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Err
     expect_types(view, C::DATA_TYPE, DataType::Float32)
 }
 
-fn run_dequantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_dequantize<C: QuantizedElement>(call: &mut Call<'_, '_>) -> kernels::Result {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
@@ -128,7 +128,7 @@ fn any<I: Element, C: QuantizedElement>(
 fn run_requantize<I: Element, C: QuantizedElement>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn([i32; 2], Multiplier, [i32; 2], &[I], &mut [C]),
-) -> Result<(), Error> {
+) -> kernels::Result {
     let view = call.view;
     let Parameters { mantissa, exponent, range } = view.parameters::<Parameters<C>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);

@@ -3,7 +3,7 @@
 
 use super::regions::elements;
 use super::{Call, Element, Error, IndexMap, OpKind, Operator, StepView};
-use crate::kernels::reference;
+use crate::kernels::{self, reference};
 
 /// The operator; its parameters are an [`IndexMap`].
 pub static OPERATOR: Operator = Operator { kind: OpKind::Rearrange, verify, run };
@@ -17,7 +17,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     match call.view.output(0)?.data_type.bytes() {
         1 => run_as::<i8>(call),
         2 => run_as::<i16>(call),
@@ -26,10 +26,10 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     }
 }
 
-fn run_as<T: Element>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_as<T: Element>(call: &mut Call<'_, '_>) -> kernels::Result {
     let map: IndexMap = call.view.parameters()?;
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [bytes] = regions.writable;
-    Ok(reference::rearrange::<T>(&map, regions.rest.read(input)?, elements(bytes)?)?)
+    reference::rearrange::<T>(&map, regions.rest.read(input)?, elements(bytes)?)
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::{Rest, elements};
 use super::{Call, DataType, Error, OpKind, Operator, Regions, Span, StepView, Tensor};
 use crate::kernels::reference::{self, RecurrentWeights, Sequence};
+use crate::kernels::{self, OutOfBounds};
 
 /// RNN, `h' = f(W x + b + R h + c)`.
 pub static RNN_FLOAT32: Operator = Operator { kind: OpKind::RnnFloat32, verify: verify_rnn, run: run_rnn };
@@ -93,7 +94,7 @@ impl Layer {
         Ok(units)
     }
 
-    fn weights<'m>(&self, view: &StepView<'m>) -> Result<RecurrentWeights<'m>, Error> {
+    fn weights<'m>(&self, view: &StepView<'m>) -> Result<RecurrentWeights<'m>, OutOfBounds> {
         Ok(RecurrentWeights {
             input: view.constant_of(self.input_weights)?,
             recurrent: view.constant_of(self.recurrent_weights)?,
@@ -109,7 +110,7 @@ impl Layer {
         rest: &Rest<'r, 'm>,
         output: &'r mut [u8],
         hidden: &'r mut [u8],
-    ) -> Result<Sequence<'r>, Error> {
+    ) -> Result<Sequence<'r>, OutOfBounds> {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start(view, rest, 1, hidden)?;
@@ -119,12 +120,12 @@ impl Layer {
 }
 
 /// Fills a state with what an input holds, or with zeros where there is none.
-fn start(view: &StepView<'_>, rest: &Rest<'_, '_>, position: usize, state: &mut [f32]) -> Result<(), Error> {
+fn start(view: &StepView<'_>, rest: &Rest<'_, '_>, position: usize, state: &mut [f32]) -> Result<(), OutOfBounds> {
     match view.input(position) {
         Ok(initial) => {
             let initial = rest.read::<f32>(initial)?;
             if initial.len() != state.len() {
-                return Err(Error::Shape);
+                return Err(OutOfBounds);
             }
             state.copy_from_slice(initial);
         }
@@ -137,12 +138,12 @@ fn verify_rnn(view: &StepView<'_>) -> Result<(), Error> {
     view.parameters::<RnnParameters>()?.layer.verify(view, 1, 1).map(|_| ())
 }
 
-fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_rnn(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let RnnParameters { layer, relu } = view.parameters()?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
     let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
-    Ok(reference::rnn_f32(&layer.weights(view)?, relu, layer.sequence(view, &rest, output, hidden)?)?)
+    reference::rnn_f32(&layer.weights(view)?, relu, layer.sequence(view, &rest, output, hidden)?)
 }
 
 fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
@@ -159,26 +160,26 @@ fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
     if need == have { Ok(()) } else { Err(Error::Constant { need, have }) }
 }
 
-fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_gru(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let GruParameters { layer, reset_after } = view.parameters()?;
     let weights = layer.weights(view)?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
     if reset_after {
         let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
-        return Ok(reference::gru_f32(&weights, true, &mut [], layer.sequence(view, &rest, output, hidden)?)?);
+        return reference::gru_f32(&weights, true, &mut [], layer.sequence(view, &rest, output, hidden)?);
     }
     let spans = [spans[0], spans[1], view.record.scratch];
     let Regions { writable: [output, hidden, scratch], rest } = Regions::carve(call.arena, view.constants, spans)?;
     let sequence = layer.sequence(view, &rest, output, hidden)?;
-    Ok(reference::gru_f32(&weights, false, elements(scratch)?, sequence)?)
+    reference::gru_f32(&weights, false, elements(scratch)?, sequence)
 }
 
 fn verify_lstm(view: &StepView<'_>) -> Result<(), Error> {
     view.parameters::<Layer>()?.verify(view, 4, 2).map(|_| ())
 }
 
-fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_lstm(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let layer: Layer = view.parameters()?;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.output(2)?.span()];
@@ -186,5 +187,5 @@ fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let cell = elements(cell)?;
     start(view, &rest, 2, cell)?;
     let sequence = layer.sequence(view, &rest, output, hidden)?;
-    Ok(reference::lstm_sequence_f32(&layer.weights(view)?, cell, sequence)?)
+    reference::lstm_sequence_f32(&layer.weights(view)?, cell, sequence)
 }

@@ -10,10 +10,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::{Rest, elements};
-use super::rows::Rows;
-use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, StepView, Tensor};
+use super::rows::{Rows, expect_rows, expect_symmetric, last};
+use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, StepView};
 use crate::kernels::reference::{self, RowWeights, WideSequence};
-use crate::kernels::{Active, Core};
+use crate::kernels::{self, Active, Core, OutOfBounds};
 
 /// RNN, `h' = f(W x + b + R h + c)`.
 pub static RNN: Operator = Operator { kind: OpKind::RnnInt16, verify: verify_rnn, run: run_rnn };
@@ -56,34 +56,16 @@ pub struct GruParameters {
     pub new: Option<Rows>,
 }
 
-/// The extent of the last axis.
-fn last(tensor: &Tensor) -> usize {
-    tensor.shape().last().map_or(0, |extent| *extent as usize)
-}
-
 impl Layer {
     /// Checks the operands of a layer with some states and the weights of its gates.
     fn verify(&self, view: &StepView<'_>, gates: [usize; 2], states: usize, new: Option<Rows>) -> Result<(), Error> {
         let inputs = if view.inputs() == 1 { 1 } else { states.saturating_add(1) };
         view.expect_operands(inputs, states.saturating_add(1))?;
-        let (x, output) = (view.input(0)?, view.output(0)?);
-        let (depth, units) = (last(x), last(output));
-        if depth == 0 || units == 0 || !x.elements().is_multiple_of(depth) {
-            return Err(Error::Shape);
-        }
-        if output.elements() != (x.elements() / depth).saturating_mul(units) {
-            return Err(Error::Shape);
-        }
-        let expect = |tensor: &Tensor, data_type| {
-            tensor.expect(data_type)?;
-            if tensor.zero_point == 0 { Ok(()) } else { Err(Error::Quantization) }
-        };
-        expect(x, DataType::Int16)?;
-        expect(output, DataType::Int16)?;
+        let [depth, units] = expect_rows(view)?;
         for (position, data_type) in (1..=states).zip([DataType::Int16, DataType::Int32]) {
             let initial = if inputs == 1 { None } else { Some(view.input(position)?) };
             for state in initial.into_iter().chain([view.output(position)?]) {
-                expect(state, data_type)?;
+                expect_symmetric(state, data_type)?;
                 if state.elements() != units {
                     return Err(Error::Shape);
                 }
@@ -95,15 +77,10 @@ impl Layer {
             recurrent: self.recurrent.verify(view, of_state, units)?,
             new: new.map(|rows| rows.verify(view, units, units)).transpose()?,
         };
-        let scratch = view.record.scratch;
-        let (need, have) = (weights.scratch_words().saturating_mul(size_of::<i32>()), scratch.length as usize);
-        if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
-            return Err(Error::Misaligned);
-        }
-        if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
+        view.expect_scratch_words(weights.scratch_words())
     }
 
-    fn weights<'m>(&self, view: &StepView<'m>, new: Option<Rows>) -> Result<RowWeights<'m>, Error> {
+    fn weights<'m>(&self, view: &StepView<'m>, new: Option<Rows>) -> Result<RowWeights<'m>, OutOfBounds> {
         let (depth, units) = (last(view.input(0)?), last(view.output(0)?));
         Ok(RowWeights {
             input: self.input.over(view, depth)?,
@@ -118,7 +95,7 @@ impl Layer {
         view: &StepView<'_>,
         rest: &Rest<'r, 'm>,
         [output, hidden, scratch]: [&'r mut [u8]; 3],
-    ) -> Result<WideSequence<'r>, Error> {
+    ) -> Result<WideSequence<'r>, OutOfBounds> {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start::<i16>(view, rest, 1, hidden)?;
@@ -134,12 +111,12 @@ fn start<T: Element + Default>(
     rest: &Rest<'_, '_>,
     position: usize,
     state: &mut [T],
-) -> Result<(), Error> {
+) -> Result<(), OutOfBounds> {
     match view.input(position) {
         Ok(initial) => {
             let initial = rest.read::<T>(initial)?;
             if initial.len() != state.len() {
-                return Err(Error::Shape);
+                return Err(OutOfBounds);
             }
             state.copy_from_slice(initial);
         }
@@ -152,12 +129,12 @@ fn verify_rnn(view: &StepView<'_>) -> Result<(), Error> {
     view.parameters::<RnnParameters>()?.layer.verify(view, [1, 1], 1, None)
 }
 
-fn run_rnn(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_rnn(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let RnnParameters { layer, relu } = view.parameters()?;
     let Regions { writable, rest } = carve(call)?;
     let sequence = layer.sequence(view, &rest, writable)?;
-    Ok(reference::rnn_i16(&layer.weights(view, None)?, relu, sequence, Active::row_product)?)
+    reference::rnn_i16(&layer.weights(view, None)?, relu, sequence, Active::row_product)
 }
 
 fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
@@ -165,33 +142,33 @@ fn verify_gru(view: &StepView<'_>) -> Result<(), Error> {
     layer.verify(view, [3, if new.is_some() { 2 } else { 3 }], 1, new)
 }
 
-fn run_gru(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_gru(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let GruParameters { layer, new } = view.parameters()?;
     let Regions { writable, rest } = carve(call)?;
     let sequence = layer.sequence(view, &rest, writable)?;
-    Ok(reference::gru_i16(&layer.weights(view, new)?, sequence, Active::row_product)?)
+    reference::gru_i16(&layer.weights(view, new)?, sequence, Active::row_product)
 }
 
 fn verify_lstm(view: &StepView<'_>) -> Result<(), Error> {
     view.parameters::<Layer>()?.verify(view, [4, 4], 2, None)
 }
 
-fn run_lstm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_lstm(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let layer: Layer = view.parameters()?;
-    let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(super::tensor::Tensor::span);
+    let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(super::Tensor::span);
     let spans = [output, hidden, view.record.scratch, cell];
     let Regions { writable: [output, hidden, scratch, cell], rest } =
         Regions::carve(call.arena, view.constants, spans)?;
     let cell = elements(cell)?;
     start::<i32>(view, &rest, 2, cell)?;
     let sequence = layer.sequence(view, &rest, [output, hidden, scratch])?;
-    Ok(reference::lstm_i16(&layer.weights(view, None)?, cell, sequence, Active::row_product)?)
+    reference::lstm_i16(&layer.weights(view, None)?, cell, sequence, Active::row_product)
 }
 
 /// The sequence, the state and the scratch memory.
-fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, Error> {
+fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, OutOfBounds> {
     let view = call.view;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.record.scratch];
     Regions::carve(call.arena, view.constants, spans)

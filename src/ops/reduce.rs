@@ -8,6 +8,7 @@ use super::mean::Parameters;
 use super::regions::elements;
 use super::{Call, DataType, Element, Error, OpKind, Operator, StepView};
 use crate::kernels::reference::{Rows, fold_rows};
+use crate::kernels::{self};
 
 /// The largest int8 code.
 pub static MAX_INT8: Operator = Operator {
@@ -51,7 +52,7 @@ fn verify(view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
     view.output(0)?.expect(data_type)
 }
 
-fn run<T: Element>(call: &mut Call<'_, '_>, choose: fn(T, T) -> T) -> Result<(), Error> {
+fn run<T: Element>(call: &mut Call<'_, '_>, choose: fn(T, T) -> T) -> kernels::Result {
     fold::<T, T>(call, |values| values.reduce(choose).unwrap_or_else(T::zeroed))
 }
 
@@ -63,7 +64,7 @@ fn verify_position(view: &StepView<'_>, data_type: DataType) -> Result<(), Error
     }
 }
 
-fn run_position<T: Element + PartialOrd>(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_position<T: Element + PartialOrd>(call: &mut Call<'_, '_>) -> kernels::Result {
     let position = |values: Rows<'_, T>| {
         let largest = values.enumerate().reduce(|best, next| if next.1 > best.1 { next } else { best });
         largest.map_or(0, |(position, _)| position)
@@ -74,11 +75,11 @@ fn run_position<T: Element + PartialOrd>(call: &mut Call<'_, '_>) -> Result<(), 
     }
 }
 
-fn fold<T: Element, O: Element>(call: &mut Call<'_, '_>, fold: impl Fn(Rows<'_, T>) -> O) -> Result<(), Error> {
+fn fold<T: Element, O: Element>(call: &mut Call<'_, '_>, fold: impl Fn(Rows<'_, T>) -> O) -> kernels::Result {
     let view = call.view;
     let Parameters { count, channels, .. } = view.parameters()?;
     let input = view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(fold_rows(channels as usize, count as usize, regions.rest.read::<T>(input)?, elements::<O>(values)?, fold)?)
+    fold_rows(channels as usize, count as usize, regions.rest.read::<T>(input)?, elements::<O>(values)?, fold)
 }

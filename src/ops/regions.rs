@@ -2,8 +2,8 @@
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::Error;
 use super::tensor::{Place, Span, Tensor};
+use crate::kernels::OutOfBounds;
 use crate::kernels::parts::{Others, Parts};
 
 /// `N` regions of the arena to write, and everything else to read.
@@ -24,27 +24,27 @@ pub struct Rest<'r, 'm> {
 
 impl<'r, 'm, const N: usize> Regions<'r, 'm, N> {
     /// Cuts `spans` out of the arena; fails where they overlap or reach outside. At most four spans.
-    pub fn carve(arena: &'r mut [u8], constants: &'m [u8], spans: [Span; N]) -> Result<Self, Error> {
-        let Parts { written, others } = Parts::take(arena, spans.map(Span::range)).ok_or(Error::Overlap)?;
+    pub fn carve(arena: &'r mut [u8], constants: &'m [u8], spans: [Span; N]) -> Result<Self, OutOfBounds> {
+        let Parts { written, others } = Parts::take(arena, spans.map(Span::range)).ok_or(OutOfBounds)?;
         Ok(Self { writable: written, rest: Rest { arena: others, constants } })
     }
 }
 
 impl<'r, 'm: 'r> Rest<'r, 'm> {
     /// The elements of an operand that no writable region overlaps.
-    pub fn read<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'r [T], Error> {
+    pub fn read<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'r [T], OutOfBounds> {
         let range = tensor.span().range();
         let bytes = match tensor.place {
             Place::Constant => self.constants.get(range),
             Place::Arena => self.arena.get(range),
         };
-        bytemuck::try_cast_slice(bytes.ok_or(Error::Overlap)?).map_err(|_| Error::Misaligned)
+        bytemuck::try_cast_slice(bytes.ok_or(OutOfBounds)?).map_err(|_| OutOfBounds)
     }
 }
 
 /// A region as elements to write.
-pub(crate) fn elements<T: AnyBitPattern + NoUninit>(region: &mut [u8]) -> Result<&mut [T], Error> {
-    bytemuck::try_cast_slice_mut(region).map_err(|_| Error::Misaligned)
+pub(crate) fn elements<T: AnyBitPattern + NoUninit>(region: &mut [u8]) -> Result<&mut [T], OutOfBounds> {
+    bytemuck::try_cast_slice_mut(region).map_err(|_| OutOfBounds)
 }
 
 #[cfg(test)]
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn refuses_overlap_and_outside() {
         let mut arena = [0_u8; 32];
-        assert_eq!(Regions::carve(&mut arena, &[], [span(0, 8), span(7, 8)]).unwrap_err(), Error::Overlap);
-        assert_eq!(Regions::carve(&mut arena, &[], [span(30, 4)]).unwrap_err(), Error::Overlap);
-        assert_eq!(Regions::carve(&mut arena, &[], [span(8, u32::MAX)]).unwrap_err(), Error::Overlap);
+        assert_eq!(Regions::carve(&mut arena, &[], [span(0, 8), span(7, 8)]).unwrap_err(), OutOfBounds);
+        assert_eq!(Regions::carve(&mut arena, &[], [span(30, 4)]).unwrap_err(), OutOfBounds);
+        assert_eq!(Regions::carve(&mut arena, &[], [span(8, u32::MAX)]).unwrap_err(), OutOfBounds);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::regions::elements;
 use super::{Call, DataType, Element, Error, OpKind, Operator, StepView};
 use crate::kernels::reference::{self, Extents, Sampling};
-use crate::kernels::{self};
+use crate::kernels::{self, OutOfBounds};
 
 /// The int8 operator; input and output share their quantization.
 pub static INT8: Operator = Operator {
@@ -39,7 +39,7 @@ pub struct Parameters {
 /// Larger images could overflow the coordinates in fixed point.
 const MAX_EXTENT: usize = 65_535;
 
-fn extents(view: &StepView<'_>) -> Result<Extents, Error> {
+fn extents(view: &StepView<'_>) -> Result<Extents, OutOfBounds> {
     match (view.input(0)?.nhwc(), view.output(0)?.nhwc()) {
         (Some([1, rows, columns, channels]), Some([1, output_rows, output_columns, outputs]))
             if channels == outputs
@@ -49,7 +49,7 @@ fn extents(view: &StepView<'_>) -> Result<Extents, Error> {
         {
             Ok(Extents { input: [rows, columns], output: [output_rows, output_columns], channels })
         }
-        _ => Err(Error::Shape),
+        _ => Err(OutOfBounds),
     }
 }
 
@@ -58,18 +58,18 @@ fn verify(view: &StepView<'_>, data_type: DataType) -> Result<(), Error> {
     view.input(0)?.expect(data_type)?;
     view.output(0)?.expect(data_type)?;
     view.parameters::<Parameters>()?;
-    extents(view).map(|_| ())
+    extents(view).map(|_| ()).map_err(|_| Error::Shape)
 }
 
 fn run<T: Element>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Extents, Sampling, &[T], &mut [T]) -> kernels::Result,
-) -> Result<(), Error> {
+) -> kernels::Result {
     let view = call.view;
     let Parameters { align_corners, half_pixel_centers } = view.parameters()?;
     let (extents, input) = (extents(view)?, view.input(0)?);
     let regions = call.output()?;
     let [values] = regions.writable;
     let sampling = Sampling { align_corners, half_pixel_centers };
-    Ok(kernel(&extents, sampling, regions.rest.read(input)?, elements(values)?)?)
+    kernel(&extents, sampling, regions.rest.read(input)?, elements(values)?)
 }

@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor};
+use super::{Call, DataType, Error, OpKind, Operator, Span, StepView, Tensor};
 use crate::kernels::reference::dense_rows;
-use crate::kernels::{Active, Core, RowQuads};
+use crate::kernels::{self, Active, Core, OutOfBounds, RowQuads};
 
 /// The dense layer.
 pub static DENSE: Operator = Operator { kind: OpKind::DenseRowsInt16, verify, run };
@@ -36,8 +36,8 @@ pub struct DenseParameters {
 
 impl Rows {
     /// The rows over a number of inputs.
-    pub(super) fn over<'m>(&self, view: &StepView<'m>, depth: usize) -> Result<RowQuads<'m>, Error> {
-        let depth = depth.checked_next_multiple_of(4).ok_or(Error::Shape)?;
+    pub(super) fn over<'m>(&self, view: &StepView<'m>, depth: usize) -> Result<RowQuads<'m>, OutOfBounds> {
+        let depth = depth.checked_next_multiple_of(4).ok_or(OutOfBounds)?;
         Ok(RowQuads { words: view.constant_of(self.words)?, depth, shift: self.shift.into() })
     }
 
@@ -49,42 +49,43 @@ impl Rows {
     }
 }
 
-fn last(tensor: &Tensor) -> usize {
+/// The extent of the last axis.
+pub(super) fn last(tensor: &Tensor) -> usize {
     tensor.shape().last().map_or(0, |extent| *extent as usize)
+}
+
+/// Fails unless a tensor holds codes of a type whose zero point is 0.
+pub(super) fn expect_symmetric(tensor: &Tensor, data_type: DataType) -> Result<(), Error> {
+    tensor.expect(data_type)?;
+    if tensor.zero_point == 0 { Ok(()) } else { Err(Error::Quantization) }
+}
+
+/// The last extents of the first input and output, where both are int16 and have as many rows.
+#[inline(never)]
+pub(super) fn expect_rows(view: &StepView<'_>) -> Result<[usize; 2], Error> {
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    expect_symmetric(input, DataType::Int16)?;
+    expect_symmetric(output, DataType::Int16)?;
+    let (depth, units) = (last(input), last(output));
+    let fits = depth > 0
+        && units > 0
+        && input.elements().is_multiple_of(depth)
+        && output.elements() == (input.elements() / depth).saturating_mul(units);
+    if fits { Ok([depth, units]) } else { Err(Error::Shape) }
 }
 
 fn verify(view: &StepView<'_>) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
-    let (input, output) = (view.input(0)?, view.output(0)?);
-    let (depth, outputs) = (last(input), last(output));
-    for tensor in [&input, &output] {
-        tensor.expect_codes::<i16>()?;
-        if tensor.zero_point != 0 {
-            return Err(Error::Quantization);
-        }
-    }
-    let fits = depth > 0
-        && outputs > 0
-        && input.elements().is_multiple_of(depth)
-        && output.elements() == (input.elements() / depth).saturating_mul(outputs);
-    if !fits {
-        return Err(Error::Shape);
-    }
+    let [depth, outputs] = expect_rows(view)?;
     let DenseParameters { rows, range: [low, high] } = view.parameters()?;
     let rows = rows.verify(view, outputs, depth)?;
     if low > high {
         return Err(Error::Quantization);
     }
-    let scratch = view.record.scratch;
-    let words = (rows.depth / 2).saturating_add(outputs.div_ceil(4).saturating_mul(4));
-    let (need, have) = (words.saturating_mul(size_of::<i32>()), scratch.length as usize);
-    if !(scratch.offset as usize).is_multiple_of(size_of::<i32>()) {
-        return Err(Error::Misaligned);
-    }
-    if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
+    view.expect_scratch_words((rows.depth / 2).saturating_add(outputs.div_ceil(4).saturating_mul(4)))
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let DenseParameters { rows, range } = view.parameters()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -93,5 +94,5 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let regions = call.output_and_scratch()?;
     let [codes, scratch] = regions.writable;
     let x = regions.rest.read(input)?;
-    Ok(dense_rows(&rows, extents, range, x, elements(scratch)?, elements(codes)?, Active::row_product)?)
+    dense_rows(&rows, extents, range, x, elements(scratch)?, elements(codes)?, Active::row_product)
 }

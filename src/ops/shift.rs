@@ -6,6 +6,7 @@
 
 use super::{Call, Error, OpKind, Operator, StepView};
 use crate::kernels::reference::{Shift, shift};
+use crate::kernels::{self};
 
 /// The operator. Inputs: columns for the start of the output, or none; columns for its end. Its parameters are a
 /// [`Shift`].
@@ -36,7 +37,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let geometry: Shift = view.parameters()?;
     let has_front = geometry.front > 0;
@@ -49,5 +50,5 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
         Some(first) => regions.rest.read(first)?,
         None => &[],
     };
-    Ok(shift(&geometry, front, back, bytes)?)
+    shift(&geometry, front, back, bytes)
 }

@@ -9,6 +9,7 @@ use super::regions::elements;
 use super::{Call, DataType, Error, OpKind, Operator, StepView, Tensor};
 use crate::fixed::Multiplier;
 use crate::kernels::reference::{self, SoftmaxParameters};
+use crate::kernels::{self};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::SoftmaxInt8, verify, run };
@@ -63,25 +64,26 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if mantissa >= 0 && Multiplier::EXPONENTS.contains(&exponent) { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { mantissa, exponent, smallest_difference } = view.parameters()?;
     let input = view.input(0)?;
     let parameters = SoftmaxParameters { multiplier: Multiplier { mantissa, exponent }, smallest_difference };
     let regions = call.output()?;
     let [codes] = regions.writable;
-    Ok(reference::softmax(depth(input), &parameters, regions.rest.read(input)?, elements(codes)?)?)
+    reference::softmax(depth(input), &parameters, regions.rest.read(input)?, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     expect_rows(view, DataType::Float32)?;
-    view.parameters::<FloatParameters>().map(|_| ())
+    view.parameters::<FloatParameters>()?;
+    Ok(())
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let FloatParameters { beta } = call.view.parameters()?;
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
-    Ok(reference::softmax_f32(depth(input), beta, regions.rest.read(input)?, elements(values)?)?)
+    reference::softmax_f32(depth(input), beta, regions.rest.read(input)?, elements(values)?)
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::regions::{Regions, elements};
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
 use super::{Error, OpKind, QuantizedElement, words};
-use crate::kernels::parts;
+use crate::kernels::{OutOfBounds, parts};
 
 /// A step's record in the file: [`StepRecord::WORDS`] little-endian words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, NoUninit)]
@@ -101,11 +101,11 @@ pub struct StepView<'m> {
 
 impl<'m> StepView<'m> {
     /// Decodes the operator's parameters.
-    pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, Error> {
+    pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, OutOfBounds> {
         let behind = (self.inputs() + self.outputs()).div_ceil(2);
         let first = (self.record.first as usize).wrapping_add(behind);
         let parameters = self.words.get(first..first.wrapping_add(self.record.parameters.into()));
-        words::decode(parameters.ok_or(Error::Parameters)?).map_err(|_| Error::Parameters)
+        words::decode(parameters.ok_or(OutOfBounds)?).map_err(|_| OutOfBounds)
     }
 
     /// How many tensors it reads.
@@ -119,26 +119,28 @@ impl<'m> StepView<'m> {
     }
 
     /// The input at a position.
-    pub fn input(&self, position: usize) -> Result<&'m Tensor, Error> {
+    pub fn input(&self, position: usize) -> Result<&'m Tensor, OutOfBounds> {
         self.operand(position, 0, self.record.inputs)
     }
 
     /// The output at a position.
-    pub fn output(&self, position: usize) -> Result<&'m Tensor, Error> {
+    pub fn output(&self, position: usize) -> Result<&'m Tensor, OutOfBounds> {
         self.operand(position, self.record.inputs, self.record.outputs)
     }
 
     /// An operand, one of `count` behind `before` others.
-    fn operand(&self, position: usize, before: u16, count: u16) -> Result<&'m Tensor, Error> {
+    fn operand(&self, position: usize, before: u16, count: u16) -> Result<&'m Tensor, OutOfBounds> {
         if position >= count.into() {
-            return Err(Error::Parameters);
+            return Err(OutOfBounds);
         }
-        // Two indices share a word, the first one in its lower half.
-        let number = position.wrapping_add(before.into());
-        let word = (self.record.first as usize).wrapping_add(number / 2);
-        let pair = *self.words.get(word).ok_or(Error::Parameters)?;
-        let index = (pair >> (number % 2 * 16)) as u16;
-        self.tensors.get(index).ok_or(Error::NoSuchTensor { index })
+        let index = self.index(position.wrapping_add(before.into())).ok_or(OutOfBounds)?;
+        self.tensors.get(index).ok_or(OutOfBounds)
+    }
+
+    /// The index of an operand, outputs after inputs. Two indices share a word, the first one in its lower half.
+    fn index(&self, operand: usize) -> Option<u16> {
+        let word = self.words.get((self.record.first as usize).wrapping_add(operand / 2))?;
+        Some((word >> (operand % 2 * 16)) as u16)
     }
 
     /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
@@ -155,25 +157,37 @@ impl<'m> StepView<'m> {
         if scratch.end() > self.arena_bytes {
             return Err(Error::OutsideArena { end: scratch.end(), arena: self.arena_bytes });
         }
-        for position in 0..outputs {
-            let output = self.output(position)?;
-            if output.place != Place::Arena {
-                return Err(Error::Overlap);
-            }
-            let span = output.span();
+        for operand in 0..inputs.saturating_add(outputs) {
+            let (place, span) = self.place(operand)?;
             let mut clash = span.overlaps(scratch);
-            for position in 0..inputs {
-                let input = self.input(position)?;
-                clash |= input.place == Place::Arena && (input.span().overlaps(span) || input.span().overlaps(scratch));
-            }
-            for other in 0..position {
-                clash |= self.output(other)?.span().overlaps(span);
+            if operand >= inputs {
+                clash |= place != Place::Arena;
+                for other in 0..operand {
+                    clash |= self.place(other)?.1.overlaps(span);
+                }
             }
             if clash {
                 return Err(Error::Overlap);
             }
         }
         Ok(())
+    }
+
+    /// Where an operand lies, and its bytes in the arena: none for a constant.
+    fn place(&self, operand: usize) -> Result<(Place, Span), Error> {
+        let index = self.index(operand).ok_or(Error::Parameters)?;
+        let tensor = self.tensors.get(index).ok_or(Error::NoSuchTensor { index })?;
+        Ok((tensor.place, if tensor.place == Place::Arena { tensor.span() } else { Span::default() }))
+    }
+
+    /// Fails unless the step's scratch memory is so many words.
+    pub fn expect_scratch_words(&self, words: usize) -> Result<(), Error> {
+        let scratch = self.record.scratch;
+        if !scratch.offset.is_multiple_of(4) {
+            return Err(Error::Misaligned);
+        }
+        let (need, have) = (words.saturating_mul(4), scratch.length as usize);
+        if need == have { Ok(()) } else { Err(Error::Scratch { need, have }) }
     }
 
     /// A constant of exactly `count` elements.
@@ -187,8 +201,9 @@ impl<'m> StepView<'m> {
     }
 
     /// A constant with as many elements as its span has; for steps that were verified.
-    pub fn constant_of<T: AnyBitPattern>(&self, span: Span) -> Result<&'m [T], Error> {
-        self.constant(span, span.length as usize / size_of::<T>())
+    pub fn constant_of<T: AnyBitPattern>(&self, span: Span) -> Result<&'m [T], OutOfBounds> {
+        let bytes = self.constants.get(span.range()).ok_or(OutOfBounds)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| OutOfBounds)
     }
 }
 
@@ -225,13 +240,13 @@ pub struct Call<'r, 'm> {
 
 impl<'m> Call<'_, 'm> {
     /// The first output, to write, beside everything else of the arena and the constants, to read.
-    pub fn output(&mut self) -> Result<Regions<'_, 'm, 1>, Error> {
+    pub fn output(&mut self) -> Result<Regions<'_, 'm, 1>, OutOfBounds> {
         let output = self.view.output(0)?;
         Regions::carve(self.arena, self.view.constants, [output.span()])
     }
 
     /// The first output and the scratch memory, to write, beside the rest, to read. The step has scratch memory.
-    pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, Error> {
+    pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, OutOfBounds> {
         let output = self.view.output(0)?;
         Regions::carve(self.arena, self.view.constants, [output.span(), self.view.record.scratch])
     }
@@ -241,13 +256,13 @@ impl<'m> Call<'_, 'm> {
         &mut self,
         input: &Tensor,
         output: &Tensor,
-    ) -> Result<LayerMemory<'_>, Error> {
+    ) -> Result<LayerMemory<'_>, OutOfBounds> {
         let x = input.span().range();
         let (constant, read) = if input.place == Place::Constant { (x, 0..0) } else { (0..0, x) };
         let written = [self.view.record.scratch.range(), output.span().range()];
-        let (mut x, [scratch, codes]) = parts::three(self.arena, read, written).ok_or(Error::Overlap)?;
+        let (mut x, [scratch, codes]) = parts::three(self.arena, read, written).ok_or(OutOfBounds)?;
         if input.place == Place::Constant {
-            x = self.view.constants.get(constant).ok_or(Error::Overlap)?;
+            x = self.view.constants.get(constant).ok_or(OutOfBounds)?;
         }
         Ok((bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes)))
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, FloatLayer, OpKind, Operator, QuantizedLayer, StepView, Tensor, WideLayer, WindowParameters};
-use crate::kernels::reference;
+use crate::kernels::{self, reference};
 
 /// The int8 operator.
 pub static INT8: Operator = Operator { kind: OpKind::TransposeConv2dInt8, verify, run };
@@ -42,7 +42,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<QuantizedLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -52,7 +52,7 @@ fn run(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
     let channels = [channels, outputs];
-    Ok(reference::transpose_conv_2d(&window, channels, x, weights, &requantization, elements(codes)?)?)
+    reference::transpose_conv_2d(&window, channels, x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
@@ -63,7 +63,7 @@ fn verify_i16(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_i16(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<WideLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -73,7 +73,7 @@ fn run_i16(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [codes] = regions.writable;
     let x = regions.rest.read(input)?;
     let channels = [channels, outputs];
-    Ok(reference::transpose_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)?)
+    reference::transpose_conv_2d_i16(&window, channels, x, weights, &requantization, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
@@ -84,7 +84,7 @@ fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {
     parameters.layer.verify(view, input, output, weights, channels)
 }
 
-fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let Parameters { window, layer } = view.parameters::<Parameters<FloatLayer>>()?;
     let (input, output) = (view.input(0)?, view.output(0)?);
@@ -94,5 +94,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> Result<(), Error> {
     let [values] = regions.writable;
     let x = regions.rest.read(input)?;
     let channels = [channels, outputs];
-    Ok(reference::transpose_conv_2d_f32(&window, channels, x, weights, &finish, elements(values)?)?)
+    reference::transpose_conv_2d_f32(&window, channels, x, weights, &finish, elements(values)?)
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, DataType, Error, OpKind, Operator, StepView};
+use crate::kernels::{self};
 
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident = $kind:ident, $function:expr;)*) => {$(
@@ -86,7 +87,7 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
     if input.elements() == output.elements() { Ok(()) } else { Err(Error::Shape) }
 }
 
-fn run(call: &mut Call<'_, '_>, function: impl Fn(f32) -> f32) -> Result<(), Error> {
+fn run(call: &mut Call<'_, '_>, function: impl Fn(f32) -> f32) -> kernels::Result {
     let input = call.view.input(0)?;
     let regions = call.output()?;
     let [values] = regions.writable;
@@ -102,17 +103,18 @@ fn verify_clamp(view: &StepView<'_>) -> Result<(), Error> {
     if low <= high { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_clamp(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_clamp(call: &mut Call<'_, '_>) -> kernels::Result {
     let [low, high] = call.view.parameters::<ClampParameters>()?.range;
     run(call, |x| x.max(low).min(high))
 }
 
 fn verify_leaky_relu(view: &StepView<'_>) -> Result<(), Error> {
     verify(view)?;
-    view.parameters::<LeakyReluParameters>().map(|_| ())
+    view.parameters::<LeakyReluParameters>()?;
+    Ok(())
 }
 
-fn run_leaky_relu(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_leaky_relu(call: &mut Call<'_, '_>) -> kernels::Result {
     let LeakyReluParameters { slope } = call.view.parameters()?;
     run(call, |x| if x >= 0.0 { x } else { x * slope })
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Span, StepView, Tensor};
 use crate::fixed::Multiplier;
-use crate::kernels::WideRequantization;
+use crate::kernels::{OutOfBounds, WideRequantization};
 
 /// The int8 weights of an int16 layer with their requantization. All zero points are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +47,12 @@ impl WideLayer {
     }
 
     /// The weights of a verified layer.
-    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [i8], Error> {
+    pub fn weights<'m>(&self, view: &StepView<'m>) -> Result<&'m [i8], OutOfBounds> {
         view.constant_of(self.weights)
     }
 
     /// The requantization of a verified layer.
-    pub fn requantization<'m>(&self, view: &StepView<'m>) -> Result<WideRequantization<'m>, Error> {
+    pub fn requantization<'m>(&self, view: &StepView<'m>) -> Result<WideRequantization<'m>, OutOfBounds> {
         Ok(WideRequantization {
             bias: view.constant_of(self.bias)?,
             mantissas: view.constant_of(self.mantissas)?,

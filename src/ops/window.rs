@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Tensor};
-use crate::kernels::Window;
+use crate::kernels::{OutOfBounds, Window};
 
 /// A sliding window as the file holds it; pairs are `[rows, columns]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +21,9 @@ pub struct WindowParameters {
 
 impl WindowParameters {
     /// The kernel's window between two tensors `[1, rows, columns, channels]`, with their channels.
-    pub fn over(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), Error> {
-        let [_, rows, columns, channels] = input.nhwc().ok_or(Error::Shape)?;
-        let [_, output_rows, output_columns, outputs] = output.nhwc().ok_or(Error::Shape)?;
+    pub fn over(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), OutOfBounds> {
+        let [_, rows, columns, channels] = input.nhwc().ok_or(OutOfBounds)?;
+        let [_, output_rows, output_columns, outputs] = output.nhwc().ok_or(OutOfBounds)?;
         let window = Window {
             input: [rows, columns],
             output: [output_rows, output_columns],
@@ -38,7 +38,7 @@ impl WindowParameters {
     /// As [`WindowParameters::over`], checked: batch 1, no zero extent, padding below the kernel's reach, every
     /// output position with a tap inside the image.
     pub fn verify(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), Error> {
-        let (window, channels) = self.over(input, output)?;
+        let (window, channels) = self.over(input, output).map_err(|_| Error::Shape)?;
         let batches = [input.nhwc(), output.nhwc()].map(|extents| extents.map(|[batch, ..]| batch));
         if batches != [Some(1); 2] {
             return Err(Error::Shape);

@@ -1,6 +1,6 @@
 //! What can go wrong in a session.
 
-use crate::ops::{self, DataType};
+use crate::ops::DataType;
 
 /// Why a session could not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,6 @@ pub enum Error {
     Step {
         /// The number of the step.
         step: usize,
-        /// What failed.
-        error: ops::Error,
     },
     /// The file no longer is what was verified.
     NotVerified,
@@ -66,7 +64,7 @@ impl core::fmt::Display for Error {
             Error::DataType { found } => write!(f, "the tensor holds {found:?}"),
             Error::NotFinite { position } => write!(f, "value {position} is not finite"),
             Error::NoHead => write!(f, "the model has no trainable head"),
-            Error::Step { step, error } => write!(f, "step {step}: {error}"),
+            Error::Step { step } => write!(f, "step {step} is not what was verified"),
             Error::NotVerified => write!(f, "the model file changed after it was verified"),
         }
     }

@@ -97,8 +97,7 @@ impl<'m, 'a> Session<'m, 'a> {
             observer.before_step(step);
             let operator = self.model.operator(record.kind).ok_or(Error::NotVerified)?;
             let view = self.model.view(record);
-            (operator.run)(&mut Call { view: &view, arena: self.arena })
-                .map_err(|error| Error::Step { step, error })?;
+            (operator.run)(&mut Call { view: &view, arena: self.arena }).map_err(|_| Error::Step { step })?;
             observer.after_step(step, self.arena);
         }
         Ok(())

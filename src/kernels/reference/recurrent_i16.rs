@@ -91,8 +91,12 @@ impl WideSequence<'_> {
         state.fill(0);
         let (input, state): (&mut [i16], &mut [i16]) =
             (bytemuck::cast_slice_mut(input), bytemuck::cast_slice_mut(state));
-        let mut rows = x.chunks_exact(depth.max(1)).zip(output.chunks_exact_mut(hidden.len().max(1)));
-        let mut one = |(x, row): (&[i16], &mut [i16])| {
+        let (depth, units) = (depth.max(1), hidden.len().max(1));
+        let steps = (x.len() / depth).min(output.len() / units);
+        for step in 0..steps {
+            let step = if reverse { steps - 1 - step } else { step };
+            let x = x.chunks_exact(depth).nth(step).ok_or(OutOfBounds)?;
+            let row = output.chunks_exact_mut(units).nth(step).ok_or(OutOfBounds)?;
             input.get_mut(..x.len()).ok_or(OutOfBounds)?.copy_from_slice(x);
             state.get_mut(..hidden.len()).ok_or(OutOfBounds)?.copy_from_slice(hidden);
             product(&weights.input, input, from_input)?;
@@ -102,9 +106,8 @@ impl WideSequence<'_> {
                 return Err(OutOfBounds);
             }
             hidden.copy_from_slice(row);
-            Ok(())
-        };
-        if reverse { rows.rev().try_for_each(one) } else { rows.try_for_each(&mut one) }
+        }
+        Ok(())
     }
 }
 

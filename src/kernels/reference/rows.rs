@@ -1,6 +1,6 @@
 //! Products of rows of int8 weights with int16 inputs.
 
-use super::super::rows::{RowQuads, unpack};
+use super::super::rows::{RowQuads, weights_of};
 use super::super::{OutOfBounds, Result};
 use super::RowProduct;
 use crate::fixed::round_shift_wide;
@@ -11,15 +11,16 @@ pub fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Resul
         return Err(OutOfBounds);
     }
     for ((weights, finish), results) in rows.groups().zip(results.chunks_exact_mut(4)) {
-        let mut sums = [0_i32; 4];
-        for (unit, x) in weights.as_chunks::<4>().0.iter().zip(x.as_chunks::<4>().0) {
-            for (sum, weights) in sums.iter_mut().zip(unpack(unit)) {
-                for (weight, x) in weights.iter().zip(x) {
-                    *sum = sum.wrapping_add(weight.wrapping_mul((*x).into()));
-                }
-            }
+        let mut sums = [[0_i32; 2]; 2];
+        for (number, half) in bytemuck::cast_slice::<u32, i16>(weights).iter().enumerate() {
+            let x = i32::from(*x.get(number / 4 * 2 + number % 2).ok_or(OutOfBounds)?);
+            let [even, odd] = weights_of(*half);
+            let [of_even, of_odd] = sums.get_mut(number / 2 % 2).ok_or(OutOfBounds)?;
+            *of_even = of_even.wrapping_add(even.wrapping_mul(x));
+            *of_odd = of_odd.wrapping_add(odd.wrapping_mul(x));
         }
-        for ((sum, result), [bias, mantissa]) in sums.iter().zip(results).zip(finish.as_chunks::<2>().0) {
+        for ((sum, result), [bias, mantissa]) in sums.as_flattened().iter().zip(results).zip(finish.as_chunks::<2>().0)
+        {
             let sum = i64::from(sum.wrapping_add(*bias as i32));
             *result = round_shift_wide(sum.wrapping_mul((*mantissa as i32).into()), rows.shift) as i32;
         }
