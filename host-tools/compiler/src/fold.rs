@@ -1,7 +1,8 @@
-//! Rewrites of a float graph that leave its function as it is: batch norm and activations move into layers.
+//! Rewrites of a float graph that leave its function as it is: batch norm, activations and offsets move into layers.
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::biases::move_biases;
 use crate::graph::{Activation, Data, Graph, Node, Op, Tensor, TensorId};
 
 /// Folds what can be folded; afterwards the graph has no batch norm.
@@ -9,7 +10,7 @@ pub fn fold(graph: &mut Graph) -> Result<()> {
     fold_batch_norm(graph)?;
     fuse_padding(graph);
     fuse_activations(graph);
-    Ok(())
+    move_biases(graph)
 }
 
 /// The node that writes `id`, if nothing but one node reads it and the caller does not.

@@ -1,11 +1,12 @@
 //! Turns a network graph into a nervelet model file.
 //!
 //! The pipeline, each stage a module: a [`graph`] comes from a trainer or an importer, made with [`builder`];
-//! [`fold`](mod@fold) moves batch norm and activations into layers; [`calibrate`](mod@calibrate) runs samples and
+//! [`fold`](mod@fold) moves batch norm, activations and offsets into layers; [`calibrate`](mod@calibrate) runs samples and
 //! [`quantize`](mod@quantize) turns reals into codes; [`stream`](mod@stream) makes a model of a stream of one of a window; [`lower`](mod@lower) makes steps and [`pack`](mod@pack) lays out their weights for a core, [`plan`](mod@plan) lays out
 //! the arena, [`write`](mod@write) encodes the file. [`compile()`] and [`compile_quantized`] run all of it.
 
 pub mod aligned;
+mod biases;
 pub mod builder;
 pub mod calibrate;
 pub mod compile;

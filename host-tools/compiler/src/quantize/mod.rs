@@ -199,7 +199,14 @@ fn initial_state(graph: &Graph, id: TensorId) -> Option<(DataType, Quantization)
 
 fn range(graph: &Graph, ranges: &Ranges, id: TensorId) -> Result<(f32, f32)> {
     let name = &graph.tensor(id).name;
-    let range = ranges.get(id.0).copied().flatten().with_context(|| format!("{name} has no calibrated range"))?;
+    // A view that quantization made has the range of what it views.
+    let mut source = id;
+    while source.0 >= ranges.len()
+        && let Some(producer) = graph.producer(source)
+    {
+        source = graph.nodes[producer].inputs[0];
+    }
+    let range = ranges.get(source.0).copied().flatten().with_context(|| format!("{name} has no calibrated range"))?;
     ensure!(range.0.is_finite() && range.1.is_finite(), "{name} was not finite during calibration: {range:?}");
     Ok(range)
 }
