@@ -247,6 +247,8 @@ kinds! {
     AttentionInt16 = 111,
     /// Dense layer of int16 with int8 weights, rounded once.
     DenseRowsInt16 = 112,
+    /// Root-mean-square normalisation of f32.
+    RmsNormFloat32 = 113,
     /// Takes the newest columns of a stream into a history of any type.
     Shift = 119,
     /// Convolution of int8 with weights packed for a core.

@@ -132,6 +132,7 @@ operators![
     normalize::L2_FLOAT32,
     normalize::L2_INT8,
     normalize::LAYER_NORM_FLOAT32,
+    normalize::RMS_NORM_FLOAT32,
     normalize::LOG_SOFTMAX_FLOAT32,
     normalize::LOG_SOFTMAX_INT8,
     packed_layer::CONV_2D,

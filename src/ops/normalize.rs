@@ -1,5 +1,6 @@
 //! Rows brought to a common scale along the last axis: log softmax, division by the Euclidean norm (TensorFlow Lite's
-//! LOG_SOFTMAX and L2_NORMALIZATION), and layer normalisation (Ba, Kiros and Hinton, 2016).
+//! LOG_SOFTMAX and L2_NORMALIZATION), layer normalisation (Ba, Kiros and Hinton, 2016), and root-mean-square normalisation
+//! (Zhang and Sennrich, 2019).
 //!
 //! Int8 in fixed point: a log softmax has output scale 1/16 with zero point 127, a division by the norm 1/128 with 0.
 
@@ -52,6 +53,20 @@ pub struct LayerNormParameters {
     /// One f32 offset for each value of a row.
     pub beta: Span,
     /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// Root-mean-square normalisation of f32.
+pub static RMS_NORM_FLOAT32: Operator =
+    Operator { kind: OpKind::RmsNormFloat32, verify: verify_rms_norm, run: run_rms_norm };
+
+/// Parameters of a root-mean-square normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RmsNormParameters {
+    /// One f32 factor for each value of a row.
+    pub gamma: Span,
+    /// Added to the mean square.
     pub epsilon: f32,
 }
 
@@ -139,4 +154,17 @@ fn run_layer_norm(call: &mut Call<'_, '_>) -> kernels::Result {
     let LayerNormParameters { gamma, beta, epsilon } = call.view.parameters()?;
     let (gamma, beta) = (call.view.constant_of(gamma)?, call.view.constant_of(beta)?);
     run(call, |x, values| reference::layer_norm_f32(epsilon, gamma, beta, x, values))
+}
+
+fn verify_rms_norm(view: &StepView<'_>) -> Result<(), Error> {
+    expect_rows(view, DataType::Float32, usize::MAX)?;
+    let RmsNormParameters { gamma, epsilon } = view.parameters()?;
+    view.constant::<f32>(gamma, depth(view.input(0)?))?;
+    if epsilon >= 0.0 { Ok(()) } else { Err(Error::Quantization) }
+}
+
+fn run_rms_norm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+    let RmsNormParameters { gamma, epsilon } = call.view.parameters()?;
+    let gamma = call.view.constant_of(gamma)?;
+    run(call, |x, values| reference::rms_norm_f32(epsilon, gamma, x, values))
 }

@@ -296,7 +296,7 @@ fn conversions(random: &mut Random) -> Graph {
     net.finish(&outputs)
 }
 
-/// Every function of reals, and layer normalisation.
+/// Every function of reals, and normalisations of rows.
 fn functions(random: &mut Random) -> Graph {
     use Function::*;
     let (mut net, mut x) = Network::new(DataType::Float32, &[1, 4], random);
@@ -307,6 +307,7 @@ fn functions(random: &mut Random) -> Graph {
     }
     let [gamma, beta] = [0, 1].map(|_| net.weights(&[4]));
     let x = net.layer(Op::LayerNorm { epsilon: 1e-5 }, &[x, gamma, beta], &[1, 4]);
+    let x = net.layer(Op::RmsNorm { epsilon: 1e-5 }, &[x, gamma], &[1, 4]);
     net.finish(&[x])
 }
 
@@ -371,5 +372,6 @@ fn encoder(random: &mut Random) -> Graph {
     let y = net.layer(Op::Function(Function::Gelu), &[context], &shape);
     let y = dense(&mut net, y);
     let x = net.layer(Op::Add { activation: NONE }, &[x, y], &shape);
+    let x = net.layer(Op::RmsNorm { epsilon: 1e-5 }, &[x, gamma], &shape);
     net.finish(&[x])
 }

@@ -33,7 +33,7 @@ pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};
 pub use movement::{IndexMap, Shift, gather, rearrange, shift};
 pub use nonlinear::{Argument, WideSoftmax, logistic_i16, lookup_i16, softmax_i16, tanh_i16};
 pub use normalize::{
-    LogSoftmaxParameters, l2_normalize, l2_normalize_f32, layer_norm_f32, log_softmax, log_softmax_f32,
+    LogSoftmaxParameters, l2_normalize, l2_normalize_f32, layer_norm_f32, log_softmax, log_softmax_f32, rms_norm_f32,
 };
 pub use packed::{conv_2d_packed, depthwise_conv_2d_packed};
 pub use pooling::{

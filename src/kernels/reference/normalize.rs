@@ -91,6 +91,15 @@ pub fn layer_norm_f32(epsilon: f32, gamma: &[f32], beta: &[f32], x: &[f32], valu
     }
 }
 
+/// One row divided by the root of its mean square (`epsilon` added under the root), times `gamma`. Sums run in order.
+pub fn rms_norm_f32(epsilon: f32, gamma: &[f32], x: &[f32], values: &mut [f32]) {
+    let square = x.iter().fold(0.0, |sum, x| sum + x * x) / x.len() as f32;
+    let root = libm::sqrtf(square + epsilon);
+    for ((x, value), gamma) in x.iter().zip(values).zip(gamma) {
+        *value = x / root * gamma;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

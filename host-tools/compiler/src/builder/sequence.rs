@@ -54,6 +54,17 @@ impl GraphBuilder {
         Ok(self.node(name, Op::LayerNorm { epsilon }, vec![x, gamma, beta], shape))
     }
 
+    /// Rows along the last axis divided by their root mean square, times gamma (Zhang and Sennrich 2019).
+    ///
+    /// # Errors
+    /// Where gamma is not as long as the last axis.
+    pub fn rms_norm(&mut self, name: &str, x: TensorId, gamma: TensorId, epsilon: f32) -> Result<TensorId> {
+        let shape = self.shape(x);
+        let channels = shape.last().copied().unwrap_or(0);
+        ensure!(self.shape(gamma) == [channels], "{name}: {:?} scales rows of {channels}", self.shape(gamma));
+        Ok(self.node(name, Op::RmsNorm { epsilon }, vec![x, gamma], shape))
+    }
+
     /// `x * P(X <= x)` of a standard normal distribution (Hendrycks and Gimpel 2016), with the exact error function.
     pub fn gelu(&mut self, name: &str, x: TensorId) -> TensorId {
         self.elementwise(name, Op::Function(Function::Gelu), x)

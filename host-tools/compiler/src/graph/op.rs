@@ -160,6 +160,11 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f32,
     },
+    /// Inputs: x, gamma. Rows along the last axis divided by their root mean square, times gamma.
+    RmsNorm {
+        /// Added to the mean square.
+        epsilon: f32,
+    },
     /// Inputs: x `[.., time, depth]`, input weights `[gates * units][depth]`, recurrent weights `[gates * units][units]`,
     /// one bias for each row of either, and the initial states, `units` values each; without them, zero. Outputs: the
     /// states of all steps `[.., time, units]`, then the last state and the last cell of an LSTM.
@@ -256,6 +261,7 @@ impl Op {
             Op::Recurrent { cell: Cell::Rnn { .. }, .. } => "rnn",
             Op::Recurrent { cell: Cell::Gru { .. }, .. } => "gru",
             Op::LayerNorm { .. } => "layer_norm",
+            Op::RmsNorm { .. } => "rms_norm",
             Op::Function(function) => function.name(),
             Op::Table { .. } => "table",
             Op::Concatenation { .. } => "concatenation",

@@ -134,6 +134,15 @@ impl Lowering<'_> {
         self.step(node, OpKind::LayerNormFloat32, 1, &parameters)
     }
 
+    pub(super) fn rms_norm(&mut self, node: &Node, epsilon: f32) -> Result<()> {
+        if self.output(node)?.data_type == DataType::Int16 {
+            return self.int16_norm(node, epsilon, false);
+        }
+        ensure!(self.data_type(node, 2)? == DataType::Float32, "has no int8 kernel: leave this model in float32");
+        let parameters = normalize::RmsNormParameters { gamma: self.floats(node, 1)?, epsilon };
+        self.step(node, OpKind::RmsNormFloat32, 1, &parameters)
+    }
+
     pub(super) fn log_softmax(&mut self, node: &Node) -> Result<()> {
         let kind = self.by_narrow_type(node, 1, OpKind::LogSoftmaxInt8, OpKind::LogSoftmaxFloat32)?;
         if kind == OpKind::LogSoftmaxFloat32 {

@@ -104,6 +104,7 @@ impl Lowering<'_> {
             Op::L2Normalization => self.l2_normalization(node),
             Op::Lstm { cell_clip } => self.lstm(node, *cell_clip),
             Op::LayerNorm { epsilon } => self.layer_norm(node, *epsilon),
+            Op::RmsNorm { epsilon } => self.rms_norm(node, *epsilon),
             Op::Recurrent { cell, reverse } => self.recurrent(node, *cell, *reverse),
             Op::Function(function) => self.function(node, *function),
             Op::Table { codes } => self.table(node, codes),

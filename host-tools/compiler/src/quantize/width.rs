@@ -12,7 +12,7 @@ use crate::tables;
 
 /// Whether an operator has only a 16-bit kernel.
 fn is_wide(op: &Op) -> bool {
-    matches!(op, Op::Recurrent { .. } | Op::LayerNorm { .. })
+    matches!(op, Op::Recurrent { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. })
 }
 
 /// Whether an operator has a kernel of 16 bits.
@@ -68,7 +68,7 @@ pub(super) fn activations(node: &Node) -> Vec<usize> {
         Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::TransposeConv2d { .. } | Op::FullyConnected { .. } => {
             vec![0]
         }
-        Op::DenseRows { .. } | Op::LayerNorm { .. } => vec![0],
+        Op::DenseRows { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => vec![0],
         Op::Recurrent { .. } => (0..node.inputs.len()).filter(|position| !(1..5).contains(position)).collect(),
         _ => (0..node.inputs.len()).collect(),
     }
@@ -113,7 +113,7 @@ fn is_summed(graph: &Graph, id: TensorId) -> bool {
     graph.outputs.contains(&id)
         || graph.consumers(id).any(|reader| {
             let node = &graph.nodes[reader];
-            let sums = matches!(node.op, Op::Add { .. } | Op::Sub { .. } | Op::LayerNorm { .. });
+            let sums = matches!(node.op, Op::Add { .. } | Op::Sub { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. });
             sums || (moves(&node.op) && node.outputs.iter().any(|output| is_summed(graph, *output)))
         })
 }

@@ -166,7 +166,12 @@ impl Analysis {
             Op::Mean { axes, .. } | Op::Reduce { axes, .. } => self.reduced(graph, node, axes),
             Op::ArgMax { axis } => self.reduced(graph, node, &[*axis]),
             Op::Concatenation { axis } => self.reduced(graph, node, &[*axis]),
-            Op::Softmax { .. } | Op::LogSoftmax | Op::L2Normalization | Op::LayerNorm { .. } | Op::BatchNorm { .. } => {
+            Op::Softmax { .. }
+            | Op::LogSoftmax
+            | Op::L2Normalization
+            | Op::LayerNorm { .. }
+            | Op::RmsNorm { .. }
+            | Op::BatchNorm { .. } => {
                 let rank = graph.tensor(node.inputs[0]).shape.len();
                 self.reduced(graph, node, &[rank.saturating_sub(1)])
             }
@@ -352,7 +357,14 @@ pub(super) fn plan(node: &Node, reads: Vec<Option<Read>>, is_stepped: bool) -> P
 
 /// Whether constants among the inputs are operands, as broadcast as others, and not weights.
 fn is_operand(op: &Op) -> bool {
-    !matches!(op, Op::FullyConnected { .. } | Op::DenseRows { .. } | Op::LayerNorm { .. } | Op::BatchNorm { .. })
+    !matches!(
+        op,
+        Op::FullyConnected { .. }
+            | Op::DenseRows { .. }
+            | Op::LayerNorm { .. }
+            | Op::RmsNorm { .. }
+            | Op::BatchNorm { .. }
+    )
 }
 
 /// Whether a pad's value is the real zero, which histories start with.

@@ -241,7 +241,8 @@ fn joined(import: &mut Import<'_>, x: &Operand, axis: usize) -> Result<Operand> 
     Ok(Operand { id, view: View::of(&shape), ..x.clone() })
 }
 
-pub(super) fn layer_norm<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
+/// A layer normalisation; without `centred` one by the root mean square.
+pub(super) fn layer_norm<'f>(import: &mut Import<'f>, operator: &Operator<'f>, centred: bool) -> Result<()> {
     ensure!(
         operator.output(1).is_none() && operator.output(2).is_none(),
         "the mean and deviation of a layer norm are not given out"
@@ -258,7 +259,7 @@ pub(super) fn layer_norm<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -
     let name = import.name(operator);
     let flat = vec![x.view.elements() / depth, depth];
     let mut inputs = vec![import.shape_as(x.id, &flat)];
-    for position in [1, 2] {
+    for position in if centred { 1..3 } else { 1..2 } {
         let values = match import.optional_constant(operator, position)? {
             Some(constant) => {
                 let found = constant.array.shape.clone();
@@ -269,7 +270,8 @@ pub(super) fn layer_norm<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -
         };
         inputs.push(import.add_data(&name, vec![depth], Data::Float32(values), None));
     }
-    let id = import.node(&name, Op::LayerNorm { epsilon }, inputs, flat, None)?;
+    let op = if centred { Op::LayerNorm { epsilon } } else { Op::RmsNorm { epsilon } };
+    let id = import.node(&name, op, inputs, flat, None)?;
     let view = x.view.reshaped(&shape).context("a layer norm over several axes is lost")?;
     import.set_tensor(operator, 0, id, view)
 }

@@ -1,23 +1,27 @@
-//! Joins in a graph what exporters take apart: a bias behind a product, and the Gaussian error linear unit.
+//! Joins in a graph what exporters take apart: a bias behind a product, the Gaussian error linear unit, and normalisation by
+//! the root mean square.
 
 use nervelet_compiler::Graph;
 use nervelet_compiler::graph::{Activation, Data, Function, Node, Op, Tensor, TensorId};
+
+use super::root_mean_square;
 
 /// Joins what can be joined; the graph computes the same function.
 pub(super) fn fuse(graph: &mut Graph) {
     fuse_biases(graph);
     fuse_gelu(graph);
+    root_mean_square::fuse(graph);
 }
 
 /// The only node that reads a tensor, if the caller does not.
-fn sole_reader(graph: &Graph, id: TensorId) -> Option<usize> {
+pub(super) fn sole_reader(graph: &Graph, id: TensorId) -> Option<usize> {
     let mut readers = graph.consumers(id);
     let reader = readers.next()?;
     (readers.next().is_none() && !graph.outputs.contains(&id)).then_some(reader)
 }
 
 /// The other operand of a node of two.
-fn other(node: &Node, id: TensorId) -> Option<TensorId> {
+pub(super) fn other(node: &Node, id: TensorId) -> Option<TensorId> {
     match node.inputs[..] {
         [a, b] if a == id && b != id => Some(b),
         [a, b] if b == id && a != id => Some(a),
@@ -163,7 +167,7 @@ fn half_of(graph: &Graph, id: TensorId, x: TensorId) -> Option<usize> {
 }
 
 /// The value of a constant that is one number.
-fn number(graph: &Graph, id: TensorId) -> Option<f32> {
+pub(super) fn number(graph: &Graph, id: TensorId) -> Option<f32> {
     match constant(graph, id)? {
         [number] => Some(*number),
         _ => None,

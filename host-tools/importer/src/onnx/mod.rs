@@ -22,6 +22,7 @@ mod proto;
 mod quantization;
 mod recurrent;
 mod resize;
+mod root_mean_square;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,8 +41,8 @@ use pooling::Kind;
 /// Takes float32 models and int8 models in QDQ form, with fixed shapes and a batch of 1; a first axis that is open is
 /// taken as 1. Inputs and outputs keep the layout that the file gives them, channels first for an image. The operators
 /// taken, of versions 7 to 28, are:
-/// - layers: Conv and ConvTranspose over one or two axes, Gemm, MatMul, BatchNormalization, LayerNormalization, RNN, GRU
-///   and LSTM in both directions; weights are constants, but for MatMul;
+/// - layers: Conv and ConvTranspose over one or two axes, Gemm, MatMul, BatchNormalization, LayerNormalization,
+///   RMSNormalization, RNN, GRU and LSTM in both directions; weights are constants, but for MatMul;
 /// - pools and reductions: AveragePool, MaxPool, GlobalAveragePool, GlobalMaxPool, ReduceMean, ReduceSum, ReduceMax,
 ///   ReduceMin;
 /// - on two tensors: Add, Sub, Mul, Div, Max, Min, PRelu, and Pow by a constant;
@@ -95,6 +96,8 @@ fn arity(kind: &str) -> Option<(usize, usize, usize)> {
         "Where" | "Range" => (3, 3, 1),
         "Gemm" => (2, 3, 1),
         "LayerNormalization" => (2, 3, 3),
+        "RMSNormalization" => (2, 2, 1),
+        "SimplifiedLayerNormalization" => (2, 2, 2),
         "BatchNormalization" => (5, 5, 5),
         "Clip" => (1, 3, 1),
         "Reshape" => (1, 2, 1),
@@ -112,7 +115,7 @@ fn arity(kind: &str) -> Option<(usize, usize, usize)> {
 /// Adds what a node does to the graph.
 fn take<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
     let kind = &operator.node.op_type[..];
-    let contributed = matches!(kind, "QuantizeLinear" | "DequantizeLinear" | "Gelu");
+    let contributed = matches!(kind, "QuantizeLinear" | "DequantizeLinear" | "Gelu" | "SimplifiedLayerNormalization");
     let domain = &operator.node.domain[..];
     ensure!(
         matches!(domain, "" | "ai.onnx") || (domain == "com.microsoft" && contributed),
@@ -181,7 +184,8 @@ fn take<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
         "Round" => functions::unary(import, operator, Op::Function(Function::Round), Some(f64::round_ties_even)),
         "Softmax" => functions::softmax(import, operator, false),
         "LogSoftmax" => functions::softmax(import, operator, true),
-        "LayerNormalization" => functions::layer_norm(import, operator),
+        "LayerNormalization" => functions::layer_norm(import, operator, true),
+        "RMSNormalization" | "SimplifiedLayerNormalization" => functions::layer_norm(import, operator, false),
         "Cast" => functions::cast(import, operator),
         "Identity" | "Dropout" => movement::identity(import, operator),
         "Reshape" => movement::reshape(import, operator),

@@ -153,6 +153,55 @@ fn a_gaussian_error_linear_unit_is_one_function() {
     assert_eq!(kinds, [OpKind::GeluFloat32]);
 }
 
+/// The values that normalisation by the root mean square gives.
+fn over_root_mean_square(x: &[f32], gamma: &[f32], epsilon: f32) -> Vec<f32> {
+    let rows = x.chunks_exact(gamma.len()).flat_map(|row| {
+        let square = row.iter().map(|x| x * x).sum::<f32>() / row.len() as f32;
+        row.iter().zip(gamma).map(move |(x, gamma)| x / (square + epsilon).sqrt() * gamma)
+    });
+    rows.collect()
+}
+
+#[test]
+fn a_root_mean_square_is_one_step_however_it_is_written() {
+    let mean = |axis: i64| {
+        let mean = with_ints(node("ReduceMean", &["s"], "m"), "axes", &[axis]);
+        [mean, node("Add", &["m", "epsilon"], "p"), node("Sqrt", &["p"], "r")]
+    };
+    let square = || node("Pow", &["x", "two"], "s");
+    let quotient = |gamma: [&str; 2]| [node("Div", &["x", "r"], "q"), node("Mul", &gamma, "y")];
+    let product = [node("Reciprocal", &["r"], "i"), node("Mul", &["x", "i"], "q"), node("Mul", &["q", "gamma"], "y")];
+    let join = |parts: &[&[proto::Node]]| parts.concat();
+    let fused = |kind| with_int(node(kind, &["x", "gamma"], "y"), "axis", -1);
+    let own = |node: proto::Node| {
+        let epsilon = proto::Attribute { name: "epsilon".into(), f: 0.25, r#type: 1, ..Default::default() };
+        proto::Node { attribute: [&node.attribute[..], &[epsilon]].concat(), ..node }
+    };
+    let x = [3.0, -4.0, 0.5, 0.0, 0.25, -2.0];
+    let gamma = [1.0, 0.5, -2.0];
+    let expected = over_root_mean_square(&x, &gamma, 0.25);
+    for nodes in [
+        join(&[&[square()], &mean(-1), &quotient(["q", "gamma"])]),
+        join(&[&[node("Mul", &["x", "x"], "s")], &mean(2), &quotient(["gamma", "q"])]),
+        join(&[&[square()], &mean(-1), &product]),
+        vec![own(fused("RMSNormalization"))],
+        vec![own(fused("SimplifiedLayerNormalization"))],
+    ] {
+        let names: Vec<_> = nodes.iter().map(|node| node.op_type.clone()).collect();
+        let constants =
+            vec![floats("two", &[], &[2.0]), floats("epsilon", &[], &[0.25]), floats("gamma", &[3], &gamma)];
+        let (y, kinds) = run(&file(&[1, 2, 3], nodes, constants), &x);
+        assert_eq!(kinds, [OpKind::RmsNormFloat32], "{names:?}");
+        for (y, expected) in y.iter().zip(&expected) {
+            assert!((y - expected).abs() < 1e-6, "{names:?}: {y} for {expected}");
+        }
+    }
+    // Another factor than the root of these very values.
+    let other = join(&[&[node("Mul", &["x", "x"], "s")], &mean(-1), &[node("Div", &["s", "r"], "y")]]);
+    let (_, kinds) = run(&file(&[1, 2, 3], other, vec![floats("epsilon", &[], &[0.25])]), &x);
+    assert!(!kinds.contains(&OpKind::RmsNormFloat32));
+}
+
 #[test]
 fn errors_say_where_and_what_to_do() {
     let relu = || vec![node("Relu", &["x"], "y")];

@@ -63,7 +63,10 @@ impl Layers {
                 let x = self.activation_of(&shape, I16, unit);
                 let (gamma, beta) = (self.reals(width, 1.5), self.reals(width, 1.0));
                 let y = self.activation_of(&shape, I16, 0.0002);
-                self.node(Op::LayerNorm { epsilon: 1e-5 }, vec![x, gamma, beta], 1, y);
+                match self.below(2) {
+                    0 => self.node(Op::LayerNorm { epsilon: 1e-5 }, vec![x, gamma, beta], 1, y),
+                    _ => self.node(Op::RmsNorm { epsilon: 1e-5 }, vec![x, gamma], 1, y),
+                }
             }
             3 => {
                 let x = self.activation_of(&shape, I16, 0.0002);
