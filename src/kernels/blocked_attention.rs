@@ -205,8 +205,8 @@ fn raise(attention: &Attention, range: [i32; 2]) -> (u32, Factor) {
     }
 }
 
-/// [`reference::attention`](super::reference::attention) by blocks, where `scratch` has [`scratch_words`] and factors have
-/// the form of [`High`]; else the reference.
+/// [`reference::attention`](super::reference::attention) by blocks, where there are keys, `scratch` has [`scratch_words`] and
+/// factors have the form of [`High`]; else the reference.
 pub fn attention<C: Code, S: Steps>(
     attention: &Attention,
     operands: [&[C]; 3],
@@ -215,7 +215,7 @@ pub fn attention<C: Code, S: Steps>(
 ) -> Result {
     let Attention { scores, context, zero_points, .. } = *attention;
     let layout = Layout::of(&scores, &context);
-    let enough = scratch.len() >= scratch_words(&scores, &context);
+    let enough = scores.columns > 0 && scratch.len() >= scratch_words(&scores, &context);
     let (raised, exponent) = raise(attention, C::RANGE);
     let (Some(exponent), Some(factor), true) = (High::of(exponent), High::of(attention.output), enough) else {
         return reference(attention, operands, scratch, output);
@@ -238,26 +238,40 @@ pub fn attention<C: Code, S: Steps>(
     };
     let turned = |[batch, row, column]: [u32; 3]| [batch, column, row];
     let mut outputs = output.chunks_exact_mut(columns.max(1));
+    let block = depth.div_ceil(2).wrapping_mul(2).max(1);
     for batch in 0..scores.batches {
         source(1, batch, turned(scores.second), [length, depth]).lay_out::<2>(0, keys)?;
         source(2, batch, turned(context.second), [columns, length]).lay_out::<4>(0, values)?;
         let of_queries = source(0, batch, scores.first, [count, depth]);
         for query in (0..count).step_by(2) {
             of_queries.lay_out::<2>(query, queries)?;
-            let largest = S::scores(queries, keys, attention.score_shift, row);
-            let both = row.get_mut(..length.wrapping_mul(2)).ok_or(OutOfBounds)?;
-            let first = S::powers(exponent, largest[0], both);
-            let second = S::powers(exponent, largest[1], both.get_mut(1..).unwrap_or_default());
-            // A key that only fills the last pair has no weight.
-            row.get_mut(length.wrapping_mul(2)..).unwrap_or_default().fill(0);
-            S::probabilities([first, second], row);
-            let probabilities = row.get(..layout.row / 2).ok_or(OutOfBounds)?;
+            // The second query sees as many keys as the first, or one more.
+            let seen = [query, query.wrapping_add(1)].map(|query| attention.keys_of(query as u32));
+            let pairs = seen[1].div_ceil(2);
+            let row = row.get_mut(..pairs.wrapping_mul(4)).ok_or(OutOfBounds)?;
+            let keys = keys.get(..pairs.wrapping_mul(block)).ok_or(OutOfBounds)?;
+            let mut largest = S::scores(queries, keys, attention.score_shift, row);
+            let mut sums = [0; 2];
+            for (first, ((seen, largest), sum)) in seen.into_iter().zip(&mut largest).zip(&mut sums).enumerate() {
+                let own = row.get_mut(first..).unwrap_or_default();
+                let end = seen.wrapping_mul(2).min(own.len());
+                let (own, masked) = own.split_at_mut_checked(end).unwrap_or((&mut [], &mut []));
+                if seen < length {
+                    *largest = own.iter().step_by(2).copied().max().unwrap_or(i32::MIN);
+                }
+                *sum = S::powers(exponent, *largest, own);
+                // A key that isn't seen has no weight, nor has one that only fills the last pair.
+                masked.iter_mut().step_by(2).for_each(|power| *power = 0);
+            }
+            S::probabilities(sums, row);
+            let probabilities = row.get(..pairs.wrapping_mul(2)).ok_or(OutOfBounds)?;
             let mut codes = [outputs.next().ok_or(OutOfBounds)?, &mut []];
             if query.wrapping_add(1) < count {
                 codes[1] = outputs.next().ok_or(OutOfBounds)?;
             }
             let mut first = 0;
             for values in values.chunks_exact((layout.row).max(1)) {
+                let values = values.get(..pairs.wrapping_mul(4)).ok_or(OutOfBounds)?;
                 let results = S::context(probabilities, values, factor, zero_points[3]);
                 for (codes, results) in codes.iter_mut().zip(results.as_chunks::<4>().0) {
                     for (code, result) in codes.iter_mut().skip(first).zip(results) {
@@ -309,10 +323,20 @@ mod tests {
             // Exponents from flat to steep; outputs from small to saturating.
             exponent: Factor::from_real(libm::exp2(-f64::from(below(30))) * if wide { 1e-3 } else { 4.0 }),
             output: Factor::from_real(libm::exp2(-f64::from(13 + below(4)))),
+            visible: match below(3) {
+                0 => u32::MAX,
+                1 => keys.saturating_sub(queries),
+                _ => below(keys + 1),
+            },
         };
         let elements = (batches * queries * columns) as usize;
         let (mut expected, mut found) = (std::vec![C::default(); elements], std::vec![C::default(); elements]);
         let mut row = std::vec![0; keys as usize];
+        // Of some keys, as if the others were not there.
+        let count = if below(4) == 0 { below(keys + 1) } else { keys };
+        let scores = Matrices { columns: count, ..scores };
+        let context = Matrices { depth: count, ..context };
+        let attention = Attention { scores, context, ..attention };
         super::reference(&attention, [&q, &k, &v], &mut row, &mut expected).unwrap();
         let mut scratch = std::vec![77; scratch_words(&scores, &context)];
         super::attention::<C, Portable>(&attention, [&q, &k, &v], &mut scratch, &mut found).unwrap();

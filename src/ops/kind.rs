@@ -249,6 +249,14 @@ kinds! {
     DenseRowsInt16 = 112,
     /// Root-mean-square normalisation of f32.
     RmsNormFloat32 = 113,
+    /// Rows of a table of any type by int32 indices.
+    Embedding = 114,
+    /// Scaled dot-product attention of int8 to some of the keys.
+    MaskedAttentionInt8 = 115,
+    /// Scaled dot-product attention of int16 to some of the keys.
+    MaskedAttentionInt16 = 116,
+    /// Softmax of f32 over the start of each row.
+    MaskedSoftmaxFloat32 = 117,
     /// Takes the newest columns of a stream into a history of any type.
     Shift = 119,
     /// Convolution of int8 with weights packed for a core.

@@ -16,6 +16,7 @@ pub mod conv_2d;
 pub mod copy;
 pub mod depthwise_conv_2d;
 mod element;
+pub mod embedding;
 pub mod fully_connected;
 pub mod gather;
 mod kind;
@@ -86,6 +87,8 @@ operators![
     add::INT8,
     attention::INT16,
     attention::INT8,
+    attention::MASKED_INT16,
+    attention::MASKED_INT8,
     batch_matmul::FLOAT32,
     batch_matmul::INT16,
     batch_matmul::INT8,
@@ -109,6 +112,7 @@ operators![
     depthwise_conv_2d::FLOAT32,
     depthwise_conv_2d::INT16,
     depthwise_conv_2d::INT8,
+    embedding::OPERATOR,
     fully_connected::FLOAT32,
     fully_connected::INT16,
     fully_connected::INT8,
@@ -132,9 +136,9 @@ operators![
     normalize::L2_FLOAT32,
     normalize::L2_INT8,
     normalize::LAYER_NORM_FLOAT32,
-    normalize::RMS_NORM_FLOAT32,
     normalize::LOG_SOFTMAX_FLOAT32,
     normalize::LOG_SOFTMAX_INT8,
+    normalize::RMS_NORM_FLOAT32,
     packed_layer::CONV_2D,
     packed_layer::DEPTHWISE_CONV_2D,
     packed_layer::FULLY_CONNECTED,
@@ -174,6 +178,7 @@ operators![
     shift::OPERATOR,
     softmax::FLOAT32,
     softmax::INT8,
+    softmax::MASKED_FLOAT32,
     transpose_conv_2d::FLOAT32,
     transpose_conv_2d::INT16,
     transpose_conv_2d::INT8,

@@ -163,7 +163,7 @@ fn verify_rms_norm(view: &StepView<'_>) -> Result<(), Error> {
     if epsilon >= 0.0 { Ok(()) } else { Err(Error::Quantization) }
 }
 
-fn run_rms_norm(call: &mut Call<'_, '_>) -> Result<(), Error> {
+fn run_rms_norm(call: &mut Call<'_, '_>) -> kernels::Result {
     let RmsNormParameters { gamma, epsilon } = call.view.parameters()?;
     let gamma = call.view.constant_of(gamma)?;
     run(call, |x, values| reference::rms_norm_f32(epsilon, gamma, x, values))

@@ -1,14 +1,16 @@
 //! F32 recurrent layers over a sequence `[.., time, depth]`: RNN, GRU and LSTM, forwards or backwards in time.
 //!
-//! Inputs: the sequence and, optionally, the initial states, which are zero otherwise: every run starts anew. Outputs: the
-//! states of all steps `[.., time, units]`, then the last state and, for an LSTM, the last cell, `units` values each.
+//! Inputs: the sequence and, optionally, the initial states, which are zero otherwise: every run starts anew; and then, also
+//! optionally, the number of steps that count, one int32 between 0 and all of them. Outputs: the states of all steps
+//! `[.., time, units]`, 0 where they don't count, then the last state that counts and, for an LSTM, the last cell, `units` values
+//! each.
 //! Layers on top of each other are steps of their own, and so are the two directions of a bidirectional layer. The
 //! arithmetic is that of [`rnn_f32`](crate::kernels::reference::rnn_f32) and its neighbours.
 
 use serde::{Deserialize, Serialize};
 
 use super::regions::{Rest, elements};
-use super::{Call, DataType, Error, OpKind, Operator, Regions, Span, StepView, Tensor};
+use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, Span, StepView, Tensor};
 use crate::kernels::reference::{self, RecurrentWeights, Sequence};
 use crate::kernels::{self, OutOfBounds};
 
@@ -61,12 +63,51 @@ fn last(tensor: &Tensor) -> usize {
     tensor.shape().last().map_or(0, |extent| *extent as usize)
 }
 
+/// Checks the number of operands and the length among them; returns the number of inputs before it.
+pub(super) fn expect_operands(view: &StepView<'_>, states: usize) -> Result<usize, Error> {
+    let limited = length_of(view);
+    let given = view.inputs().saturating_sub(limited.is_some().into());
+    let inputs = if given == 1 { 1 } else { states.saturating_add(1) };
+    view.expect_operands(inputs.saturating_add(limited.is_some().into()), states.saturating_add(1))?;
+    if limited.is_some_and(|length| length.elements() != 1) { Err(Error::Shape) } else { Ok(inputs) }
+}
+
+/// The number of steps that count, where the step has it: the last input but the cell, which is the third of three.
+fn length_of<'m>(view: &StepView<'m>) -> Option<&'m Tensor> {
+    let count = view.inputs();
+    let has_cells = view.outputs() == 3;
+    let last = view.input(count.checked_sub(1)?).ok()?;
+    let is_cell = has_cells && count == 3;
+    (count > 1 && !is_cell && last.data_type == DataType::Int32).then_some(last)
+}
+
+/// The number of inputs that are no length.
+pub(super) fn states_given(view: &StepView<'_>) -> usize {
+    view.inputs().saturating_sub(length_of(view).is_some().into())
+}
+
+/// The steps of a sequence that count, and where their states go; the other states are filled with zeros.
+pub(super) fn counted<'r, T: Element + Default>(
+    view: &StepView<'_>,
+    rest: &Rest<'r, '_>,
+    [depth, units]: [usize; 2],
+    x: &'r [T],
+    output: &'r mut [T],
+) -> Result<(&'r [T], &'r mut [T]), OutOfBounds> {
+    let Some(length) = length_of(view) else { return Ok((x, output)) };
+    let steps = x.len() / depth.max(1);
+    let length = rest.read::<i32>(length)?.first().copied().unwrap_or(0).max(0) as usize;
+    let length = length.min(steps);
+    let x = x.get(..length.wrapping_mul(depth)).ok_or(OutOfBounds)?;
+    let (output, padding) = output.split_at_mut_checked(length.wrapping_mul(units)).ok_or(OutOfBounds)?;
+    padding.fill(T::default());
+    Ok((x, output))
+}
+
 impl Layer {
     /// Checks operands and weights of a layer with some gates and states; returns the number of units.
     fn verify(&self, view: &StepView<'_>, gates: usize, states: usize) -> Result<usize, Error> {
-        let given = view.inputs();
-        let inputs = if given == 1 { 1 } else { states.saturating_add(1) };
-        view.expect_operands(inputs, states.saturating_add(1))?;
+        let inputs = expect_operands(view, states)?;
         let (x, output) = (view.input(0)?, view.output(0)?);
         x.expect(DataType::Float32)?;
         output.expect(DataType::Float32)?;
@@ -114,22 +155,23 @@ impl Layer {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start(view, rest, 1, hidden)?;
-        let (depth, x) = (last(x), rest.read(x)?);
-        Ok(Sequence { x, depth, output: elements(output)?, hidden, reverse: self.reverse })
+        let depth = last(x);
+        let (x, output) = counted(view, rest, [depth, hidden.len()], rest.read(x)?, elements(output)?)?;
+        Ok(Sequence { x, depth, output, hidden, reverse: self.reverse })
     }
 }
 
 /// Fills a state with what an input holds, or with zeros where there is none.
 fn start(view: &StepView<'_>, rest: &Rest<'_, '_>, position: usize, state: &mut [f32]) -> Result<(), OutOfBounds> {
     match view.input(position) {
-        Ok(initial) => {
+        Ok(initial) if position < states_given(view) => {
             let initial = rest.read::<f32>(initial)?;
             if initial.len() != state.len() {
                 return Err(OutOfBounds);
             }
             state.copy_from_slice(initial);
         }
-        Err(_) => state.fill(0.0),
+        _ => state.fill(0.0),
     }
     Ok(())
 }

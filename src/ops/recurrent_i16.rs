@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::recurrent::{counted, expect_operands, states_given};
 use super::regions::{Rest, elements};
 use super::rows::{Rows, expect_rows, expect_symmetric, last};
 use super::{Call, DataType, Element, Error, OpKind, Operator, Regions, StepView};
@@ -59,8 +60,7 @@ pub struct GruParameters {
 impl Layer {
     /// Checks the operands of a layer with some states and the weights of its gates.
     fn verify(&self, view: &StepView<'_>, gates: [usize; 2], states: usize, new: Option<Rows>) -> Result<(), Error> {
-        let inputs = if view.inputs() == 1 { 1 } else { states.saturating_add(1) };
-        view.expect_operands(inputs, states.saturating_add(1))?;
+        let inputs = expect_operands(view, states)?;
         let [depth, units] = expect_rows(view)?;
         for (position, data_type) in (1..=states).zip([DataType::Int16, DataType::Int32]) {
             let initial = if inputs == 1 { None } else { Some(view.input(position)?) };
@@ -99,8 +99,8 @@ impl Layer {
         let x = view.input(0)?;
         let hidden = elements(hidden)?;
         start::<i16>(view, rest, 1, hidden)?;
-        let (depth, x) = (last(x), rest.read(x)?);
-        let (output, scratch) = (elements(output)?, elements(scratch)?);
+        let (depth, scratch) = (last(x), elements(scratch)?);
+        let (x, output) = counted(view, rest, [depth, hidden.len()], rest.read(x)?, elements(output)?)?;
         Ok(WideSequence { x, depth, output, hidden, reverse: self.reverse, scratch })
     }
 }
@@ -113,14 +113,14 @@ fn start<T: Element + Default>(
     state: &mut [T],
 ) -> Result<(), OutOfBounds> {
     match view.input(position) {
-        Ok(initial) => {
+        Ok(initial) if position < states_given(view) => {
             let initial = rest.read::<T>(initial)?;
             if initial.len() != state.len() {
                 return Err(OutOfBounds);
             }
             state.copy_from_slice(initial);
         }
-        Err(_) => state.fill(T::default()),
+        _ => state.fill(T::default()),
     }
     Ok(())
 }

@@ -16,6 +16,11 @@ pub static INT8: Operator = Operator { kind: OpKind::SoftmaxInt8, verify, run };
 /// The f32 operator.
 pub static FLOAT32: Operator = Operator { kind: OpKind::SoftmaxFloat32, verify: verify_f32, run: run_f32 };
 
+/// The f32 operator over the start of each row: of matrices `[.., queries, keys]` each row takes as many as its place allows, and
+/// as many as a second input says, one int32, if the step has it. The rest of the row is 0.
+pub static MASKED_FLOAT32: Operator =
+    Operator { kind: OpKind::MaskedSoftmaxFloat32, verify: verify_masked, run: run_masked };
+
 /// Parameters of an int8 softmax: what [`SoftmaxParameters::new`] makes of scale and beta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -40,6 +45,16 @@ impl From<SoftmaxParameters> for Parameters {
 pub struct FloatParameters {
     /// The factor on the logits.
     pub beta: f32,
+}
+
+/// Parameters of a masked f32 softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MaskedParameters {
+    /// The factor on the logits.
+    pub beta: f32,
+    /// Values that the first row of a matrix takes; each further row takes one more. [`u32::MAX`]: all take all.
+    pub visible: u32,
 }
 
 /// Rows longer than this could overflow the sum of exponentials.
@@ -86,4 +101,38 @@ fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
     let regions = call.output()?;
     let [values] = regions.writable;
     reference::softmax_f32(depth(input), beta, regions.rest.read(input)?, elements(values)?)
+}
+
+fn verify_masked(view: &StepView<'_>) -> Result<(), Error> {
+    let limited = view.inputs() > 1;
+    view.expect_operands(if limited { 2 } else { 1 }, 1)?;
+    let (input, output) = (view.input(0)?, view.output(0)?);
+    input.expect(DataType::Float32)?;
+    output.expect(DataType::Float32)?;
+    if limited {
+        view.input(1)?.expect(DataType::Int32)?;
+    }
+    let counted = !limited || view.input(1)?.elements() == 1;
+    let fits = input.shape().len() >= 2 && depth(input) > 0 && input.elements() == output.elements();
+    if !fits || !counted {
+        return Err(Error::Shape);
+    }
+    view.parameters::<MaskedParameters>()?;
+    Ok(())
+}
+
+fn run_masked(call: &mut Call<'_, '_>) -> kernels::Result {
+    let view = call.view;
+    let MaskedParameters { beta, visible } = view.parameters()?;
+    let input = view.input(0)?;
+    let regions = call.output()?;
+    let [values] = regions.writable;
+    let most = match view.input(1) {
+        Ok(length) => regions.rest.read::<i32>(length)?.first().copied().unwrap_or(0).max(0) as usize,
+        Err(_) => usize::MAX,
+    };
+    let rows = input.shape().iter().rev().nth(1).copied().unwrap_or(1);
+    let taken = |row: u32| (visible.saturating_add(row) as usize).min(most);
+    let (input, values) = (regions.rest.read(input)?, elements(values)?);
+    reference::masked_softmax_f32([rows as usize, depth(view.input(0)?)], beta, taken, input, values)
 }

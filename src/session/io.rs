@@ -67,9 +67,11 @@ impl<'m> Session<'m, '_> {
                 }
             }
             DataType::Int32 => {
+                // Integers such as indices have no scale and stand for themselves.
+                let step = if tensor.scale > 0.0 { tensor.scale } else { 1.0 };
                 for (code, value) in self.input_mut::<i32>(index)?.iter_mut().zip(normalized) {
                     // `as` saturates.
-                    *code = libm::roundf(value / tensor.scale) as i32;
+                    *code = libm::roundf(value / step) as i32;
                 }
             }
             DataType::Float32 => {

@@ -47,12 +47,18 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
     let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(8, 1.0)).collect();
     let samples = samples.iter().map(|sample| vec![&sample[..]]);
     files.push(compile_quantized(&recurrent, &CompileOptions::default(), samples).unwrap().bytes);
-    let encoder = encoder(random);
-    let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(12, 1.0)).collect();
-    for precision in [Precision::Wide, Precision::Narrow] {
-        let samples = samples.iter().map(|sample| vec![&sample[..]]);
+    for masked in [false, true] {
+        let encoder = encoder(masked, random);
+        let samples: Vec<Vec<f32>> = (0..4).map(|_| random.values(12, 1.0)).collect();
+        let sample = |sample| if masked { vec![sample, &[0.0, 4.0, -1.0][..], &[2.0]] } else { vec![sample] };
         let options = CompileOptions::default();
-        files.push(compile_quantized_with(&encoder, &options, precision, samples).unwrap().bytes);
+        for precision in [Precision::Wide, Precision::Narrow] {
+            let samples = samples.iter().map(|values| sample(&values[..]));
+            files.push(compile_quantized_with(&encoder, &options, precision, samples).unwrap().bytes);
+        }
+        if masked {
+            files.push(compile(&encoder, &options).unwrap().bytes);
+        }
     }
     files
 }
@@ -353,11 +359,33 @@ fn recurrent(random: &mut Random) -> Graph {
     net.finish(&[x])
 }
 
-/// Attention with normalisation before and a smooth function behind, as Transformers have it.
-fn encoder(random: &mut Random) -> Graph {
+/// Attention with normalisation before and a smooth function behind, as Transformers have it; with a mask also an embedding
+/// of tokens and a recurrent layer, and how many of the steps count.
+fn encoder(masked: bool, random: &mut Random) -> Graph {
     let (steps, width) = (3, 4);
     let shape = [1, steps, width];
-    let (mut net, x) = Network::new(DataType::Float32, &shape, random);
+    let (mut net, mut x) = Network::new(DataType::Float32, &shape, random);
+    let mut length = None;
+    if masked {
+        let [tokens, count] = [steps, 1].map(|extent| net.add(&[extent], DataType::Int32, None, None));
+        net.graph.inputs.extend([tokens, count]);
+        net.graph.normalization.extend([None, None]);
+        let table = net.weights(&[5, width]);
+        let embedded = net.layer(Op::Embedding, &[table, tokens], &shape);
+        x = net.layer(Op::Add { activation: NONE }, &[x, embedded], &shape);
+        let operands = [
+            x,
+            net.weights(&[width, width]),
+            net.weights(&[width, width]),
+            net.weights(&[width]),
+            net.weights(&[width]),
+            count,
+        ];
+        let outputs = [net.activation(&shape), net.activation(&[1, width])];
+        let cell = Cell::Rnn { activation: NONE };
+        net.node(Op::Recurrent { cell, reverse: true }, &operands, &outputs);
+        (x, length) = (outputs[0], Some(count));
+    }
     let [gamma, beta] = [0, 1].map(|_| net.weights(&[width]));
     let normal = net.layer(Op::LayerNorm { epsilon: 1e-5 }, &[x, gamma, beta], &shape);
     let dense = |net: &mut Network<'_>, x| {
@@ -367,7 +395,12 @@ fn encoder(random: &mut Random) -> Graph {
     let [q, k, v] = [0, 1, 2].map(|_| dense(&mut net, normal));
     let product = |transpose_b| Op::BatchMatmul { transpose_a: false, transpose_b };
     let scores = net.layer(product(true), &[q, k], &[1, steps, steps]);
-    let probabilities = net.layer(Op::Softmax { beta: 0.5 }, &[scores], &[1, steps, steps]);
+    let softmax = match masked {
+        true => Op::MaskedSoftmax { beta: 0.5, visible: Some(1) },
+        false => Op::Softmax { beta: 0.5 },
+    };
+    let operands: Vec<_> = [scores].into_iter().chain(length).collect();
+    let probabilities = net.layer(softmax, &operands, &[1, steps, steps]);
     let context = net.layer(product(false), &[probabilities, v], &shape);
     let y = net.layer(Op::Function(Function::Gelu), &[context], &shape);
     let y = dense(&mut net, y);

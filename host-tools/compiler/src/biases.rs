@@ -48,7 +48,7 @@ fn readers(graph: &Graph, id: TensorId, channels: &[u32], scaled: bool, found: &
         match &node.op {
             Op::Reshape if moved.len() == channels.len() => moved.copy_from_slice(channels),
             Op::Rearrange(map) => {
-                reference::rearrange(map, channels, &mut moved).map_err(nervelet::ops::Error::from)?
+                reference::rearrange(map, channels, &mut moved).map_err(nervelet::ops::Error::from)?;
             }
             Op::Gather { axis, rows } => {
                 let shape = &graph.tensor(id).shape;
@@ -183,7 +183,7 @@ fn becomes_probabilities(graph: &Graph, scores: TensorId) -> bool {
         let others_are_constant = node.inputs.iter().all(|input| *input == id || graph.tensor(*input).data.is_some());
         match node.op {
             _ if graph.outputs.contains(&id) || !same_rows => return false,
-            Op::Softmax { .. } => return true,
+            Op::Softmax { .. } | Op::MaskedSoftmax { .. } => return true,
             Op::Reshape => {}
             Op::Mul { activation: Activation::None } | Op::Div { activation: Activation::None }
                 if node.inputs.first() == Some(&id)
@@ -196,13 +196,15 @@ fn becomes_probabilities(graph: &Graph, scores: TensorId) -> bool {
     }
 }
 
-/// Whether a tensor holds the results of a softmax, as they are.
+/// Whether a tensor holds the results of a softmax, as they are, whose rows have a sum of 1.
 fn are_probabilities(graph: &Graph, mut id: TensorId) -> bool {
     let last = graph.tensor(id).shape.last().copied();
     while let Some(producer) = graph.producer(id) {
         let node = &graph.nodes[producer];
         match node.op {
-            Op::Softmax { .. } => return graph.tensor(id).shape.last().copied() == last,
+            Op::Softmax { .. } | Op::MaskedSoftmax { visible: Some(1..), .. } if node.inputs.len() == 1 => {
+                return graph.tensor(id).shape.last().copied() == last;
+            }
             Op::Reshape => id = node.inputs[0],
             _ => return false,
         }

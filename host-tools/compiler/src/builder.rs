@@ -4,7 +4,7 @@ mod sequence;
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::ops::DataType;
-pub use sequence::RecurrentWeights;
+pub use sequence::{Mask, RecurrentWeights};
 
 use crate::graph::{Activation, Data, Graph, Node, Normalization, Op, Tensor, TensorId, Window};
 

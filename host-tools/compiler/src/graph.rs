@@ -210,6 +210,19 @@ impl Graph {
         self.nodes.extend(copies);
     }
 
+    /// The input of a recurrent layer that says how many steps count, if it has one.
+    pub fn steps_that_count(&self, node: &Node) -> Option<TensorId> {
+        let last = *node.inputs.get(5..)?.last()?;
+        // A cell is int32 as well once it is quantized.
+        (matches!(node.op, Op::Recurrent { .. }) && self.is_integer(last)).then_some(last)
+    }
+
+    /// Whether a tensor holds integers that stand for themselves, such as indices.
+    pub fn is_integer(&self, id: TensorId) -> bool {
+        let tensor = self.tensor(id);
+        tensor.data_type == DataType::Int32 && tensor.quantization.is_none()
+    }
+
     /// The nodes that read a tensor, by index.
     pub fn consumers(&self, id: TensorId) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, node)| node.inputs.contains(&id)).map(|(index, _)| index)

@@ -25,8 +25,15 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),
         OpKind::FullyConnectedInt8 => decode::<fully_connected::Parameters<QuantizedLayer>>(step)?.depth.into(),
         OpKind::DenseRowsInt16 => u64::from(*model.tensor(step.inputs().next()?)?.shape().last()?),
-        OpKind::AttentionInt8 | OpKind::AttentionInt16 => {
-            let scores = decode::<attention::Parameters>(step)?.scores;
+        kind @ (OpKind::AttentionInt8
+        | OpKind::AttentionInt16
+        | OpKind::MaskedAttentionInt8
+        | OpKind::MaskedAttentionInt16) => {
+            let masked = matches!(kind, OpKind::MaskedAttentionInt8 | OpKind::MaskedAttentionInt16);
+            let scores = match masked {
+                true => decode::<attention::MaskedParameters>(step)?.attention.scores,
+                false => decode::<attention::Parameters>(step)?.scores,
+            };
             // Every output is a sum over the keys, and the scores of its query serve all of its columns.
             let outputs = u64::from(scores.batches) * u64::from(scores.rows) * u64::from(scores.columns);
             return Some(outputs * u64::from(scores.depth) + output.elements() as u64 * u64::from(scores.columns));

@@ -54,13 +54,23 @@ pub struct Attention {
     pub output: Factor,
     /// Zero points of queries, keys, values and output.
     pub zero_points: [i32; 4],
+    /// Keys that the first query sees, from the first on; each further query sees one more. Who sees none gets the real 0.
+    pub visible: u32,
+}
+
+impl Attention {
+    /// The number of keys that a query sees.
+    pub fn keys_of(&self, query: u32) -> usize {
+        self.visible.saturating_add(query).min(self.scores.columns) as usize
+    }
 }
 
 /// The largest exponent that counts: `2^-31`.
 const LOWEST: i64 = 31 << 12;
 
 /// `softmax(q k) v` for each query: scores are exact sums, probabilities are Q0.15 of powers of two from a table, rounded
-/// once after the division by their sum, and so is each output code. `row` has at least one place for each key.
+/// once after the division by their sum, and so is each output code. `row` has at least one place for each key. Keys that a
+/// query doesn't see count as if they were not there.
 pub fn attention<C: Code>(attention: &Attention, [q, k, v]: [&[C]; 3], row: &mut [i32], output: &mut [C]) -> Result {
     let Attention { scores, context, zero_points: [zero_q, zero_k, zero_v, zero_output], .. } = *attention;
     let row = row.get_mut(..scores.columns as usize).ok_or(OutOfBounds)?;
@@ -71,6 +81,7 @@ pub fn attention<C: Code>(attention: &Attention, [q, k, v]: [&[C]; 3], row: &mut
             at.wrapping_add(third.wrapping_mul(strides[2])) as usize
         };
         for query in 0..scores.rows {
+            let row = row.get_mut(..attention.keys_of(query)).ok_or(OutOfBounds)?;
             let mut largest = i32::MIN;
             for (key, score) in (0..scores.columns).zip(row.iter_mut()) {
                 let (mut at_q, mut at_k) = (place(scores.first, query, 0), place(scores.second, 0, key));
@@ -90,7 +101,7 @@ pub fn attention<C: Code>(attention: &Attention, [q, k, v]: [&[C]; 3], row: &mut
             for column in 0..context.columns {
                 let mut at = place(context.second, 0, column);
                 let mut sum = 0_i32;
-                for probability in row.iter().take(context.depth as usize) {
+                for probability in row.iter() {
                     let value = v.get(at).ok_or(OutOfBounds)?.widen().wrapping_sub(zero_v);
                     sum = sum.wrapping_add(probability.wrapping_mul(value));
                     at = at.wrapping_add(context.second[1] as usize);

@@ -111,6 +111,29 @@ pub fn fully_connected_f32(
     Ok(())
 }
 
+/// [`softmax_f32`] over the first values of each row of matrices `[rows, depth]`, as many as `taken` says; the rest is 0.
+pub fn masked_softmax_f32(
+    [rows, depth]: [usize; 2],
+    beta: f32,
+    taken: impl Fn(u32) -> usize,
+    input: &[f32],
+    output: &mut [f32],
+) -> Result {
+    if depth == 0 || rows == 0 {
+        return Err(OutOfBounds);
+    }
+    let places = (0..rows as u32).cycle();
+    for ((row, values), place) in input.chunks_exact(depth).zip(output.chunks_exact_mut(depth)).zip(places) {
+        let taken = taken(place).min(depth);
+        let (values, rest) = values.split_at_mut_checked(taken).ok_or(OutOfBounds)?;
+        rest.fill(0.0);
+        if taken > 0 {
+            softmax_f32(taken, beta, row.get(..taken).ok_or(OutOfBounds)?, values)?;
+        }
+    }
+    Ok(())
+}
+
 /// F32 softmax of each row of `depth` values, `exp(beta * (x - max))` over its sum.
 pub fn softmax_f32(depth: usize, beta: f32, input: &[f32], output: &mut [f32]) -> Result {
     if depth == 0 {

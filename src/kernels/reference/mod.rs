@@ -26,11 +26,11 @@ pub use elementwise::{
     AddParameters, Broadcast, MulParameters, add, dequantize, leaky_relu, mul, prelu, quantize, requantize,
     squared_difference, sub,
 };
-pub use float::{conv_2d_f32, depthwise_conv_2d_f32, fully_connected_f32, softmax_f32};
+pub use float::{conv_2d_f32, depthwise_conv_2d_f32, fully_connected_f32, masked_softmax_f32, softmax_f32};
 pub use layer_norm::{LayerNorm, MAX_ROW, fraction_bits, layer_norm_i16, root_of_variance};
 pub use lstm::{FloatGate, FloatLstm, Gate, Lstm, lstm, lstm_f32};
 pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};
-pub use movement::{IndexMap, Shift, gather, rearrange, shift};
+pub use movement::{IndexMap, Shift, embedding, gather, rearrange, shift};
 pub use nonlinear::{Argument, WideSoftmax, logistic_i16, lookup_i16, softmax_i16, tanh_i16};
 pub use normalize::{
     LogSoftmaxParameters, l2_normalize, l2_normalize_f32, layer_norm_f32, log_softmax, log_softmax_f32, rms_norm_f32,

@@ -76,6 +76,19 @@ pub fn gather<T: Copy>(count: usize, length: usize, rows: &[u32], input: &[T], o
     Ok(())
 }
 
+/// Rows of `length` bytes of a table by indices. Negative ones count from the end; those outside take the nearest row.
+pub fn embedding(length: usize, indices: &[i32], table: &[u8], output: &mut [u8]) -> Result {
+    let length = length.max(1);
+    let count = i64::try_from(table.len() / length).map_err(|_| OutOfBounds)?;
+    for (index, target) in indices.iter().zip(output.chunks_exact_mut(length)) {
+        let index = i64::from(*index);
+        let row = if index < 0 { index.wrapping_add(count) } else { index }.clamp(0, count.saturating_sub(1).max(0));
+        let at = (row as usize).wrapping_mul(length);
+        target.copy_from_slice(table.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?);
+    }
+    Ok(())
+}
+
 /// Which bytes of a history move, in each of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -113,6 +126,15 @@ pub fn shift(shift: &Shift, front: &[u8], back: &[u8], history: &mut [u8]) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn indices_outside_a_table_take_the_nearest_row() {
+        let table: [u8; 6] = [0, 1, 2, 3, 4, 5];
+        let mut rows = [9; 16];
+        embedding(2, &[0, 2, -1, -3, 3, i32::MAX, -4, i32::MIN], &table, &mut rows).unwrap();
+        assert_eq!(rows, [0, 1, 4, 5, 4, 5, 0, 1, 4, 5, 4, 5, 0, 1, 0, 1]);
+        assert_eq!(embedding(2, &[0], &[], &mut rows), Err(OutOfBounds));
+    }
 
     #[test]
     fn maps_transpose_slice_reverse_and_repeat() {

@@ -1,9 +1,10 @@
 //! The layers of sequence models. A sequence is `[.., time, channels]`.
 
 use anyhow::{Result, bail, ensure};
+use nervelet::ops::DataType;
 
 use super::GraphBuilder;
-use crate::graph::{Activation, Cell, Function, Node, Op, TensorId};
+use crate::graph::{Activation, Cell, Function, Node, Op, Tensor, TensorId};
 use crate::index_map;
 
 /// The constants of a recurrent layer, with the gates in the order of [`Cell`].
@@ -19,7 +20,39 @@ pub struct RecurrentWeights {
     pub recurrent_bias: TensorId,
 }
 
+/// What queries of an attention don't see.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mask {
+    /// The keys behind a query's own place.
+    pub causal: bool,
+    /// The keys from this number on, an integer of one element; without it, all count.
+    pub length: Option<TensorId>,
+}
+
 impl GraphBuilder {
+    /// An input of integers that stand for themselves, such as tokens or a number of steps.
+    pub fn integers(&mut self, name: &str, shape: &[usize]) -> TensorId {
+        let id = self.input(name, shape, None);
+        self.graph.tensor_mut(id).data_type = DataType::Int32;
+        id
+    }
+
+    /// Rows of a table `[count, channels]` by integers `[..]`, as `[1, .., channels]`.
+    ///
+    /// # Errors
+    /// Where the table is no matrix, or the indices are no integers.
+    pub fn embedding(&mut self, name: &str, table: TensorId, indices: TensorId) -> Result<TensorId> {
+        let extents = self.shape(table);
+        let [_, channels] = extents[..] else { bail!("{name}: a table of shape {extents:?}") };
+        ensure!(self.graph.is_integer(indices), "{name}: the indices are no integers");
+        let mut shape = self.shape(indices);
+        if shape.first() != Some(&1) {
+            shape.insert(0, 1);
+        }
+        shape.push(channels);
+        Ok(self.node(name, Op::Embedding, vec![table, indices], shape))
+    }
+
     /// A dense layer along the last axis, `weights` as `[out][in]`.
     ///
     /// # Errors
@@ -82,6 +115,24 @@ impl GraphBuilder {
         reverse: bool,
         weights: RecurrentWeights,
     ) -> Result<[TensorId; 2]> {
+        self.recurrent_of_length(name, x, cell, reverse, weights, None)
+    }
+
+    /// As [`recurrent`](Self::recurrent), over as many steps as an integer of one element says: states behind it are 0, and the
+    /// last state is that of its last step.
+    ///
+    /// # Errors
+    /// Where the weights have other shapes than the cell wants, or the length is no integer.
+    pub fn recurrent_of_length(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        cell: Cell,
+        reverse: bool,
+        weights: RecurrentWeights,
+        length: Option<TensorId>,
+    ) -> Result<[TensorId; 2]> {
+        self.expect_length(name, length)?;
         let mut shape = self.shape(x);
         let depth = shape.pop().unwrap_or(0);
         let own = self.shape(weights.recurrent);
@@ -100,7 +151,7 @@ impl GraphBuilder {
         for state in ["hidden", "cell"].iter().take(cell.states()) {
             outputs.push(self.tensor(format!("{name}.{state}"), vec![1, units], None));
         }
-        let inputs = [x].into_iter().chain(wanted.into_iter().map(|(id, _)| id)).collect();
+        let inputs = [x].into_iter().chain(wanted.into_iter().map(|(id, _)| id)).chain(length).collect();
         let node = Node { name: name.into(), op: Op::Recurrent { cell, reverse }, inputs, outputs };
         let results = [node.outputs[0], node.outputs[1]];
         self.graph.nodes.push(node);
@@ -113,6 +164,21 @@ impl GraphBuilder {
     /// # Errors
     /// Where the heads don't divide the channels.
     pub fn attention(&mut self, name: &str, operands: [TensorId; 3], heads: usize) -> Result<TensorId> {
+        self.masked_attention(name, operands, heads, Mask::default())
+    }
+
+    /// As [`attention`](Self::attention), where queries don't see all keys; one that sees none gets zeros.
+    ///
+    /// # Errors
+    /// Where the heads don't divide the channels, or the length is no integer.
+    pub fn masked_attention(
+        &mut self,
+        name: &str,
+        operands: [TensorId; 3],
+        heads: usize,
+        mask: Mask,
+    ) -> Result<TensorId> {
+        self.expect_length(name, mask.length)?;
         let shape = self.shape(operands[0]);
         let [.., time, channels] = shape[..] else { bail!("{name}: {shape:?} is no sequence") };
         ensure!(
@@ -128,12 +194,25 @@ impl GraphBuilder {
         }
         let product = Op::BatchMatmul { transpose_a: false, transpose_b: true };
         let scores = self.node(&format!("{name}.scores"), product, vec![split[0], split[1]], vec![heads, time, time]);
-        let softmax = Op::Softmax { beta: 1.0 / (depth as f32).sqrt() };
-        let shares = self.elementwise(&format!("{name}.softmax"), softmax, scores);
+        let beta = 1.0 / (depth as f32).sqrt();
+        let softmax = match mask {
+            Mask { causal: false, length: None } => Op::Softmax { beta },
+            Mask { causal, .. } => Op::MaskedSoftmax { beta, visible: causal.then_some(1) },
+        };
+        let scores = [scores].into_iter().chain(mask.length).collect();
+        let shares = self.node(&format!("{name}.softmax"), softmax, scores, vec![heads, time, time]);
         let product = Op::BatchMatmul { transpose_a: false, transpose_b: false };
         let context = self.node(&format!("{name}.context"), product, vec![shares, split[2]], vec![heads, time, depth]);
         let map = index_map::transpose(&[heads, time, depth], &[1, 0, 2])?;
         Ok(self.node(&format!("{name}.heads"), Op::Rearrange(map), vec![context], shape))
+    }
+
+    fn expect_length(&self, name: &str, length: Option<TensorId>) -> Result<()> {
+        let Some(length) = length else { return Ok(()) };
+        let Tensor { shape, .. } = self.graph.tensor(length);
+        let one = self.graph.is_integer(length) && shape.iter().product::<usize>() == 1;
+        ensure!(one, "{name}: the number of steps that count is no integer of one element");
+        Ok(())
     }
 
     /// The last step of a sequence, as `[1, channels]`.

@@ -100,7 +100,8 @@ pub enum Op {
         transpose_b: bool,
     },
     /// Inputs: queries `[.., queries, depth]`, keys `[.., depth, keys]`, values `[.., keys, columns]`; the leading axes are
-    /// equal. `softmax(scale * q k) v` along the keys. Integers only: quantization makes it of products and a softmax.
+    /// equal; and optionally the number of keys that count, one int32. `softmax(scale * q k) v` along the keys. Integers only:
+    /// quantization makes it of products and a softmax.
     Attention {
         /// Factor on the scores.
         scale: f32,
@@ -108,6 +109,8 @@ pub enum Op {
         transpose_keys: bool,
         /// Whether the last two axes of the values are exchanged.
         transpose_values: bool,
+        /// Keys that the first query sees, where not all see all; each further query sees one more.
+        visible: Option<usize>,
     },
     /// Inputs: x, weights `[out][kernel_height][kernel_width][in]`, bias (optional). The window is that of the
     /// convolution it transposes: from this one's output to its input.
@@ -138,6 +141,9 @@ pub enum Op {
         /// The input's row for each of the output.
         rows: Vec<u32>,
     },
+    /// Inputs: a table `[count, ..]`, int32 indices. A row of the table for each index: negative ones count from the end, those
+    /// outside take the nearest row.
+    Embedding,
     /// Inputs: x. Resizes an image bilinearly to the output's shape.
     ResizeBilinear {
         /// The corner elements of input and output meet.
@@ -166,8 +172,9 @@ pub enum Op {
         epsilon: f32,
     },
     /// Inputs: x `[.., time, depth]`, input weights `[gates * units][depth]`, recurrent weights `[gates * units][units]`,
-    /// one bias for each row of either, and the initial states, `units` values each; without them, zero. Outputs: the
-    /// states of all steps `[.., time, units]`, then the last state and the last cell of an LSTM.
+    /// one bias for each row of either, and the initial states, `units` values each; without them, zero. Optionally, last of all,
+    /// the number of steps that count, one int32. Outputs: the states of all steps `[.., time, units]`, 0 where they don't count,
+    /// then the last state that counts and the last cell of an LSTM.
     Recurrent {
         /// The cell.
         cell: Cell,
@@ -207,6 +214,14 @@ pub enum Op {
     Softmax {
         /// Factor on the logits.
         beta: f32,
+    },
+    /// Inputs: x `[.., queries, keys]`, and optionally the number of keys that count, one int32. Along the last axis, over the keys
+    /// that count; the others are 0.
+    MaskedSoftmax {
+        /// Factor on the logits.
+        beta: f32,
+        /// Keys that the first query sees, where not all see all; each further query sees one more.
+        visible: Option<usize>,
     },
     /// Inputs: x. `1 / (1 + exp(-x))`.
     Logistic,
@@ -254,6 +269,7 @@ impl Op {
             Op::ArgMax { .. } => "arg_max",
             Op::Rearrange(_) => "rearrange",
             Op::Gather { .. } => "gather",
+            Op::Embedding => "embedding",
             Op::ResizeBilinear { .. } => "resize_bilinear",
             Op::LogSoftmax => "log_softmax",
             Op::L2Normalization => "l2_normalization",
@@ -269,7 +285,7 @@ impl Op {
             Op::Reshape => "reshape",
             Op::Copy => "copy",
             Op::Shift { .. } => "shift",
-            Op::Softmax { .. } => "softmax",
+            Op::Softmax { .. } | Op::MaskedSoftmax { .. } => "softmax",
             Op::Logistic => "logistic",
             Op::Tanh => "tanh",
             Op::Clamp { .. } => "clamp",

@@ -6,7 +6,7 @@ use nervelet::kernels::reference::{Factor, MAX_ROW, fraction_bits};
 use nervelet::ops::{DataType, OpKind, attention, layer_norm_i16};
 
 use super::movement::matrices;
-use super::{Lowering, scale};
+use super::{Lowering, scale, visible_keys};
 use crate::graph::{Data, Node};
 use crate::pack::Target;
 
@@ -16,13 +16,17 @@ impl Lowering<'_> {
         &mut self,
         node: &Node,
         factor: f32,
-        transpose_keys: bool,
-        transpose_values: bool,
+        [transpose_keys, transpose_values]: [bool; 2],
+        visible: Option<usize>,
     ) -> Result<()> {
-        let kind = match self.data_type(node, 3)? {
-            DataType::Int8 => OpKind::AttentionInt8,
-            DataType::Int16 => OpKind::AttentionInt16,
-            other => anyhow::bail!("has no kernel for {other:?}"),
+        let masked = visible.is_some() || node.inputs.len() > 3;
+        let data_type = self.data_type(node, 3)?;
+        let kind = match (data_type, masked) {
+            (DataType::Int8, false) => OpKind::AttentionInt8,
+            (DataType::Int8, true) => OpKind::MaskedAttentionInt8,
+            (DataType::Int16, false) => OpKind::AttentionInt16,
+            (DataType::Int16, true) => OpKind::MaskedAttentionInt16,
+            (other, _) => anyhow::bail!("has no kernel for {other:?}"),
         };
         let [q, k, v] = [self.input(node, 0)?, self.input(node, 1)?, self.input(node, 2)?];
         let scores = matrices(&q.shape, &k.shape, false, transpose_keys)?;
@@ -32,7 +36,7 @@ impl Lowering<'_> {
         let (score, value) = (f64::from(scale(q)?.scale) * f64::from(scale(k)?.scale), f64::from(scale(v)?.scale));
         // Products of 16-bit codes need 30 bits, and their sums some more.
         let sum_bits = scores.depth.next_power_of_two().trailing_zeros() as u8;
-        let score_shift = if kind == OpKind::AttentionInt16 { sum_bits } else { sum_bits.saturating_sub(14) };
+        let score_shift = if data_type == DataType::Int16 { sum_bits } else { sum_bits.saturating_sub(14) };
         let powers = score * f64::from(factor) * f64::from(score_shift).exp2() * std::f64::consts::LOG2_E * 4096.0;
         let output = value / 32_768.0 / f64::from(scale(self.output(node)?)?.scale);
         let parameters = attention::Parameters {
@@ -42,7 +46,12 @@ impl Lowering<'_> {
             exponent: Factor::from_real(powers),
             output: Factor::from_real(output),
         };
-        self.step(node, kind, 3, &parameters)?;
+        if masked {
+            let parameters = attention::MaskedParameters { attention: parameters, visible: visible_keys(visible)? };
+            self.step(node, kind, node.inputs.len(), &parameters)?;
+        } else {
+            self.step(node, kind, 3, &parameters)?;
+        }
         let most = scratch_words(&scores, &context) * size_of::<i32>();
         // A row of scores is enough, but slow: who names a core wants it fast.
         let least = if self.target == Target::Any { scores.columns as usize * size_of::<i32>() } else { most };

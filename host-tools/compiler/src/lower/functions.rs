@@ -143,6 +143,15 @@ impl Lowering<'_> {
         self.step(node, OpKind::RmsNormFloat32, 1, &parameters)
     }
 
+    pub(super) fn masked_softmax(&mut self, node: &Node, beta: f32, visible: Option<usize>) -> Result<()> {
+        ensure!(
+            self.data_type(node, 1)? == DataType::Float32,
+            "has no integer kernel but as a part of an attention: leave this model in float32"
+        );
+        let parameters = softmax::MaskedParameters { beta, visible: super::visible_keys(visible)? };
+        self.step(node, OpKind::MaskedSoftmaxFloat32, node.inputs.len(), &parameters)
+    }
+
     pub(super) fn log_softmax(&mut self, node: &Node) -> Result<()> {
         let kind = self.by_narrow_type(node, 1, OpKind::LogSoftmaxInt8, OpKind::LogSoftmaxFloat32)?;
         if kind == OpKind::LogSoftmaxFloat32 {

@@ -91,12 +91,13 @@ impl Lowering<'_> {
             Op::SquaredDifference => self.squared_difference(node),
             Op::Prelu => self.prelu(node),
             Op::BatchMatmul { transpose_a, transpose_b } => self.batch_matmul(node, *transpose_a, *transpose_b),
-            Op::Attention { scale, transpose_keys, transpose_values } => {
-                self.attention(node, *scale, *transpose_keys, *transpose_values)
+            Op::Attention { scale, transpose_keys, transpose_values, visible } => {
+                self.attention(node, *scale, [*transpose_keys, *transpose_values], *visible)
             }
             Op::TransposeConv2d { window, activation } => self.transpose_conv_2d(node, window, *activation),
             Op::Rearrange(map) => self.rearrange(node, map),
             Op::Gather { axis, rows } => self.gather(node, *axis, rows),
+            Op::Embedding => self.embedding(node),
             Op::ResizeBilinear { align_corners, half_pixel_centers } => {
                 self.resize_bilinear(node, *align_corners, *half_pixel_centers)
             }
@@ -116,6 +117,7 @@ impl Lowering<'_> {
             Op::Copy => self.step(node, OpKind::Copy, 1, &()),
             Op::Shift { axis, columns } => self.shift(node, *axis, *columns),
             Op::Softmax { beta } => self.softmax(node, *beta),
+            Op::MaskedSoftmax { beta, visible } => self.masked_softmax(node, *beta, *visible),
             Op::Logistic => self.logistic(node),
             Op::Tanh => self.tanh(node),
             Op::Clamp { activation } => self.clamp(node, *activation),
@@ -212,6 +214,11 @@ impl Lowering<'_> {
         }
         Ok(data_type)
     }
+}
+
+/// How many keys the first query sees, as the library has it.
+fn visible_keys(visible: Option<usize>) -> Result<u32> {
+    visible.map_or(Ok(u32::MAX), |keys| u32::try_from(keys).context("more keys than can be counted"))
 }
 
 /// The record of a graph tensor; its offset is open.

@@ -33,6 +33,13 @@ impl Lowering<'_> {
         self.step(node, OpKind::Gather, 1, &gather::Parameters { count, inner, rows })
     }
 
+    pub(super) fn embedding(&mut self, node: &Node) -> Result<()> {
+        let (table, output) = (self.input(node, 0)?, self.output(node)?);
+        let same = table.data_type == output.data_type && table.quantization == output.quantization;
+        ensure!(same, "the table has other codes than the rows that are taken");
+        self.step(node, OpKind::Embedding, 2, &())
+    }
+
     pub(super) fn shift(&mut self, node: &Node, axis: usize, columns: usize) -> Result<()> {
         self.expect_moved(node)?;
         let output = self.output(node)?;

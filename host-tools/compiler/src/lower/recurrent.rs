@@ -33,7 +33,7 @@ impl Lowering<'_> {
     /// A recurrent layer that starts from the initial states that it is given, or from zeros.
     pub(super) fn recurrent(&mut self, node: &Node, cell: Cell, reverse: bool) -> Result<()> {
         let states = cell.states();
-        let given = node.inputs.len();
+        let given = node.inputs.len() - usize::from(self.graph.steps_that_count(node).is_some());
         ensure!([5, 5 + states].contains(&given), "takes 5 inputs, or {} with initial states", 5 + states);
         ensure!(node.outputs.len() == 1 + states, "gives {} outputs", 1 + states);
         if self.input(node, 0)?.data_type == DataType::Int16 {

@@ -13,7 +13,9 @@ use crate::pack::rows::{Row, pack_rows};
 impl Lowering<'_> {
     /// A recurrent layer whose operands were checked for their number.
     pub(super) fn int16_recurrent(&mut self, node: &Node, cell: Cell, reverse: bool) -> Result<()> {
-        let states = node.outputs.iter().skip(1).chain(node.inputs.iter().skip(5)).map(|id| self.graph.tensor(*id));
+        let limited = self.graph.steps_that_count(node).is_some();
+        let initial = node.inputs[5..node.inputs.len() - usize::from(limited)].iter();
+        let states = node.outputs.iter().skip(1).chain(initial).map(|id| self.graph.tensor(*id));
         let states: Vec<_> = states.collect();
         let (output, hidden) = (self.output(node)?, states[0]);
         ensure!(output.quantization == hidden.quantization, "output and state have different scales");

@@ -1,7 +1,7 @@
 //! Finds scaled dot-product attention in a graph of products and softmax, and makes it one node.
 //!
 //! Factors on queries, keys and scores become one factor, so that nothing is rounded in between. What doesn't have this form,
-//! such as attention with a mask, stays as it is.
+//! such as attention with a mask of another form than [`Op::MaskedSoftmax`] has, stays as it is.
 
 use crate::graph::{Activation, Graph, Node, Op, Tensor, TensorId};
 
@@ -16,17 +16,23 @@ pub(super) fn fuse(graph: &mut Graph) {
     }
 }
 
-/// An attention: its two products by index, and the factor on its scores.
+/// An attention: its two products by index, the factor on its scores, and its mask.
 struct Found {
     scores: usize,
     context: usize,
     scale: f32,
+    visible: Option<usize>,
+    length: Option<TensorId>,
 }
 
 /// The attention around a softmax.
 fn attention_at(graph: &Graph, position: usize) -> Option<Found> {
     let softmax = &graph.nodes[position];
-    let Op::Softmax { beta } = softmax.op else { return None };
+    let (beta, visible) = match softmax.op {
+        Op::Softmax { beta } => (beta, None),
+        Op::MaskedSoftmax { beta, visible } => (beta, visible),
+        _ => return None,
+    };
     let (source, factor) = behind(graph, *softmax.inputs.first()?, true);
     let scores = graph.producer(source)?;
     let Op::BatchMatmul { transpose_a: false, .. } = graph.nodes[scores].op else { return None };
@@ -50,7 +56,11 @@ fn attention_at(graph: &Graph, position: usize) -> Option<Found> {
         && scores_shape.last() == shape(*softmax.inputs.first()?).last()
         && scores_shape[scores_shape.len() - 2..] == probabilities[probabilities.len().checked_sub(2)?..]
         && [q, k, v].iter().all(|id| lead(shape(*id)) == lead(scores_shape) && graph.tensor(*id).data.is_none());
-    alike.then_some(Found { scores, context, scale: beta * factor })
+    // Rows of the softmax have to be the queries, not all of them in one matrix.
+    let queries = |id: TensorId| shape(id).iter().rev().nth(1);
+    let masked = visible.is_none() || queries(softmax.inputs[0]) == queries(source);
+    let length = softmax.inputs.get(1).copied();
+    (alike && masked).then_some(Found { scores, context, scale: beta * factor, visible, length })
 }
 
 /// The tensor that a tensor is a view of, times a positive factor. With `alone`, only what no one else reads is passed.
@@ -84,7 +94,7 @@ fn behind(graph: &Graph, id: TensorId, alone: bool) -> (TensorId, f32) {
 }
 
 /// Puts one node in the place of an attention.
-fn replace(graph: &mut Graph, Found { scores, context, scale }: Found) {
+fn replace(graph: &mut Graph, Found { scores, context, scale, visible, length }: Found) {
     let mut scale = scale;
     let mut inputs = Vec::new();
     let mut views = Vec::new();
@@ -101,8 +111,10 @@ fn replace(graph: &mut Graph, Found { scores, context, scale }: Found) {
         inputs.push(view);
     }
     inputs.push(graph.nodes[context].inputs[1]);
+    inputs.extend(length);
     let transposed = |node: usize| matches!(graph.nodes[node].op, Op::BatchMatmul { transpose_b: true, .. });
-    let op = Op::Attention { scale, transpose_keys: transposed(scores), transpose_values: transposed(context) };
+    let (transpose_keys, transpose_values) = (transposed(scores), transposed(context));
+    let op = Op::Attention { scale, transpose_keys, transpose_values, visible };
     let node = &mut graph.nodes[context];
     (node.op, node.inputs) = (op, inputs);
     graph.nodes.splice(context..context, views);

@@ -21,8 +21,9 @@ pub(super) fn convert(graph: &mut Graph, ranges: &Ranges, types: &[DataType]) ->
             // they are joined or where they start a layer.
             let moves = super::keeps_scale(&node.op)
                 || node.outputs.iter().all(|output| graph.tensor(*output).data_type == DataType::Int32);
+            let counts = graph.is_integer(id);
             let is_cell = matches!(node.op, Op::Recurrent { .. }) && position > 5;
-            if moves || is_cell || tensor.data.is_some() || tensor.data_type == *wanted {
+            if moves || counts || is_cell || tensor.data.is_some() || tensor.data_type == *wanted {
                 continue;
             }
             let converted = match known.get(&(id, *wanted)) {

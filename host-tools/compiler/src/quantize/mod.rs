@@ -43,6 +43,7 @@ pub fn quantize(graph: &Graph, ranges: &Ranges) -> Result<Graph> {
 pub fn quantize_with(graph: &Graph, ranges: &Ranges, precision: Precision) -> Result<Graph> {
     let mut quantized = graph.clone();
     attention::fuse(&mut quantized);
+    quantize_tables(&mut quantized);
     let head = crate::compile::head_of(&quantized).map(|head| head.node);
     let types = width::node_types(&quantized, precision, head.as_deref());
     assign_scales(&mut quantized, ranges, &types)?;
@@ -103,6 +104,7 @@ fn keeps_scale(op: &Op) -> bool {
             | Op::Pad { .. }
             | Op::Rearrange(_)
             | Op::Gather { .. }
+            | Op::Embedding
             | Op::ResizeBilinear { .. }
     )
 }
@@ -110,6 +112,9 @@ fn keeps_scale(op: &Op) -> bool {
 /// Gives every computed tensor its type and scale.
 fn assign_scales(graph: &mut Graph, ranges: &Ranges, types: &[DataType]) -> Result<()> {
     for id in graph.inputs.clone() {
+        if graph.is_integer(id) {
+            continue;
+        }
         let range = range(graph, ranges, id)?;
         let initial = initial_state(graph, id);
         let (data_type, quantization) = match initial {
@@ -298,6 +303,31 @@ fn bias_of_rows(graph: &Graph, index: usize) -> Option<Tensor> {
     Some(Tensor { data_type: DataType::Int32, data: Some(Data::Int32(biases)), ..bias.clone() })
 }
 
+/// Tables of embeddings get int8 codes over their own range; layers that share one keep it.
+fn quantize_tables(graph: &mut Graph) {
+    for index in 0..graph.nodes.len() {
+        let Some(table) = graph.nodes[index].inputs.first().copied() else { continue };
+        let (Op::Embedding, Some(values)) = (&graph.nodes[index].op, graph.tensor(table).float_data()) else {
+            continue;
+        };
+        let quantization = affine(bounds(values));
+        let (scale, zero_point) = (quantization.scales[0], quantization.zero_points[0]);
+        let data = Data::Int8(values.iter().map(|x| code(*x, scale, zero_point)).collect());
+        let tensor = Tensor {
+            data_type: DataType::Int8,
+            data: Some(data),
+            quantization: Some(quantization),
+            ..graph.tensor(table).clone()
+        };
+        graph.nodes[index].inputs[0] = graph.add_tensor(tensor);
+    }
+}
+
+/// The smallest and the largest value, or 0.
+fn bounds(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((0.0_f32, 0.0_f32), |(low, high), x| (low.min(*x), high.max(*x)))
+}
+
 /// Constants that are operands of nodes get codes over their own range, of the type that the node computes in.
 fn quantize_constants(graph: &mut Graph) {
     for index in 0..graph.nodes.len() {
@@ -307,7 +337,7 @@ fn quantize_constants(graph: &mut Graph) {
             let state = initial_state(graph, id);
             let tensor = graph.tensor_mut(id);
             let Some(Data::Float32(values)) = &tensor.data else { continue };
-            let bounds = values.iter().fold((0.0_f32, 0.0_f32), |(low, high), x| (low.min(*x), high.max(*x)));
+            let bounds = bounds(values);
             let own =
                 || if wide { (DataType::Int16, symmetric(bounds, 1.0)) } else { (DataType::Int8, affine(bounds)) };
             let (data_type, quantization) = state.unwrap_or_else(own);

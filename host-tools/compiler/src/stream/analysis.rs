@@ -192,6 +192,8 @@ impl Analysis {
             | Op::Quantize => self.pointwise(graph, node),
             Op::BatchMatmul { .. }
             | Op::Attention { .. }
+            | Op::MaskedSoftmax { .. }
+            | Op::Embedding
             | Op::TransposeConv2d { .. }
             | Op::ResizeBilinear { .. }
             | Op::Copy

@@ -82,8 +82,8 @@ fn port(input: &proto::ValueInfo) -> Result<(Vec<usize>, Kind)> {
     let found = input.r#type.as_ref().and_then(|found| found.tensor_type.as_ref()).context("is no tensor")?;
     let kind = Kind::from_number(found.elem_type.into())?;
     ensure!(
-        matches!(kind, Kind::Float32 | Kind::Int8 | Kind::Uint8),
-        "holds {kind:?}: inputs of float32 and int8 are taken"
+        matches!(kind, Kind::Float32 | Kind::Int8 | Kind::Uint8 | Kind::Int32 | Kind::Int64),
+        "holds {kind:?}: inputs of float32, int8 and, as indices and lengths, int32 and int64 are taken"
     );
     let dimensions = &found.shape.as_ref().context("has no shape: export with fixed shapes")?.dim;
     let extent = |(axis, dimension): (usize, &proto::Dimension)| match (dimension.value, axis) {

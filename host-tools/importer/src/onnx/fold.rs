@@ -1,5 +1,7 @@
 //! What can be computed at once: shapes, and the arithmetic on them and on other constants.
 
+use std::cmp::Ordering;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use super::array::{Array, Elements, Kind, shape as checked};
@@ -149,14 +151,47 @@ fn arithmetic<'f>(
         ("Pow", [a, b]) => binary(import, a, b, f32::powf, |a, b| a.checked_pow(u32::try_from(b).ok()?))?,
         ("Min", [a, b]) => binary(import, a, b, f32::min, |a, b| Some(a.min(b)))?,
         ("Max", [a, b]) => binary(import, a, b, f32::max, |a, b| Some(a.max(b)))?,
-        ("Equal", [a, b]) => {
-            let equal = binary(import, a, b, |a, b| f32::from(u8::from(a == b)), |a, b| Some(i64::from(a == b)))?;
-            cast(&equal, Kind::Bool)
-        }
+        ("Equal", [a, b]) => compare(import, a, b, |order| order == Some(Ordering::Equal))?,
+        ("Less", [a, b]) => compare(import, a, b, |order| order == Some(Ordering::Less))?,
+        ("LessOrEqual", [a, b]) => compare(import, a, b, |order| order.is_some_and(Ordering::is_le))?,
+        ("Greater", [a, b]) => compare(import, a, b, |order| order == Some(Ordering::Greater))?,
+        ("GreaterOrEqual", [a, b]) => compare(import, a, b, |order| order.is_some_and(Ordering::is_ge))?,
+        ("And", [a, b]) => binary(import, a, b, f32::min, |a, b| Some(a & b))?,
+        ("Or", [a, b]) => binary(import, a, b, f32::max, |a, b| Some(a | b))?,
+        ("Trilu", [x, rest @ ..]) => triangle(operator, x, rest)?,
         ("Where", [condition, a, b]) => choose(import, condition, a, b)?,
         _ => return Ok(None),
     };
     Ok(Some(array))
+}
+
+fn compare(import: &mut Import<'_>, a: &Array, b: &Array, holds: impl Fn(Option<Ordering>) -> bool) -> Result<Array> {
+    let real = |a: f32, b: f32| f32::from(u8::from(holds(a.partial_cmp(&b))));
+    let found = binary(import, a, b, real, |a, b| Some(i64::from(holds(Some(a.cmp(&b))))))?;
+    Ok(cast(&found, Kind::Bool))
+}
+
+/// The upper or the lower triangle of matrices, zeros elsewhere.
+fn triangle(operator: &Operator<'_>, x: &Array, diagonal: &[&Array]) -> Result<Array> {
+    let upper = operator.int("upper", 1)? != 0;
+    let from = match diagonal {
+        [diagonal] => *diagonal.whole()?.first().context("has no diagonal")?,
+        _ => 0,
+    };
+    let [.., rows, columns] = x.shape[..] else { bail!("{:?} is no matrix", x.shape) };
+    let kept = |at: usize| {
+        let (row, column) = (at / columns.max(1) % rows.max(1), at % columns.max(1));
+        let distance = column as i64 - row as i64;
+        if upper { distance >= from } else { distance <= from }
+    };
+    fn part<T: Copy + Default>(values: &[T], kept: impl Fn(usize) -> bool) -> Vec<T> {
+        values.iter().enumerate().map(|(at, value)| if kept(at) { *value } else { T::default() }).collect()
+    }
+    let elements = match &x.elements {
+        Elements::Float(values) => Elements::Float(part(values, kept)),
+        Elements::Integer(values) => Elements::Integer(part(values, kept)),
+    };
+    Ok(Array { shape: x.shape.clone(), kind: x.kind, elements })
 }
 
 fn cast(x: &Array, kind: Kind) -> Array {

@@ -291,8 +291,13 @@ pub(super) fn prelu<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Res
 
 /// A cast between types; between floats it does nothing.
 pub(super) fn cast<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
-    let operand = import.operand(operator, 0)?;
     let to = operator.int("to", 1)?;
+    // Between integers of 32 and 64 bits as well.
+    if matches!(to, 6 | 7) && import.integers(operator, 0)?.is_some() {
+        let value = import.input(operator, 0)?;
+        return import.set(operator, 0, value);
+    }
+    let operand = import.operand(operator, 0)?;
     ensure!(to == 1, "casts to element type {to}: only float32 is taken for what is computed at run time");
     let float = matches!(import.tensor(operand.id).data_type, DataType::Float32 | DataType::Int8);
     ensure!(float, "casts what is no float");

@@ -1,16 +1,17 @@
-//! Joins in a graph what exporters take apart: a bias behind a product, the Gaussian error linear unit, and normalisation by
-//! the root mean square.
+//! Joins in a graph what exporters take apart: a bias behind a product, the Gaussian error linear unit, normalisation by the
+//! root mean square, and masks of a softmax.
 
 use nervelet_compiler::Graph;
 use nervelet_compiler::graph::{Activation, Data, Function, Node, Op, Tensor, TensorId};
 
-use super::root_mean_square;
+use super::{masks, root_mean_square};
 
 /// Joins what can be joined; the graph computes the same function.
 pub(super) fn fuse(graph: &mut Graph) {
     fuse_biases(graph);
     fuse_gelu(graph);
     root_mean_square::fuse(graph);
+    masks::fuse(graph);
 }
 
 /// The only node that reads a tensor, if the caller does not.

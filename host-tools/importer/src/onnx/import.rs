@@ -77,8 +77,13 @@ impl<'f> Import<'f> {
         };
         for (name, shape, kind) in &file.inputs {
             let quantized = *kind != Kind::Float32;
-            ensure!(!quantized || *kind == Kind::Int8, "input \"{name}\" holds {kind:?}: int8 and float32 are taken");
-            let data_type = if quantized { DataType::Int8 } else { DataType::Float32 };
+            let data_type = match kind {
+                Kind::Float32 => DataType::Float32,
+                Kind::Int8 => DataType::Int8,
+                // Indices and lengths fit 32 bits.
+                Kind::Int32 | Kind::Int64 => DataType::Int32,
+                _ => bail!("input \"{name}\" holds {kind:?}: float32, int8, int32 and int64 are taken"),
+            };
             ensure!(shape.len() <= MAX_RANK, "input \"{name}\" has {} axes, at most {MAX_RANK} are taken", shape.len());
             let tensor = Tensor { name: short(name), shape: shape.clone(), data_type, quantization: None, data: None };
             let id = import.graph.add_tensor(tensor);
@@ -168,6 +173,11 @@ impl<'f> Import<'f> {
     /// An input computed at run time, as it lies in memory: reals, or codes that stand for them.
     pub(super) fn operand(&mut self, operator: &Operator<'f>, position: usize) -> Result<Operand> {
         match self.input(operator, position)? {
+            Value::Tensor(operand) if self.graph.is_integer(operand.id) => {
+                bail!(
+                    "computes with integers given at run time: they are taken as indices of Gather and as sequence_lens"
+                )
+            }
             Value::Tensor(operand) if operand.codes => {
                 bail!("computes with codes: put DequantizeLinear in front of it")
             }
@@ -176,6 +186,15 @@ impl<'f> Import<'f> {
                 let id = self.add_constant(operator.input(position)?, &constant.array)?;
                 Ok(Operand { id, view: View::of(&constant.array.shape), codes: false })
             }
+        }
+    }
+
+    /// An input of integers given at run time, in the order of its axes; none for another one.
+    pub(super) fn integers(&mut self, operator: &Operator<'f>, position: usize) -> Result<Option<TensorId>> {
+        let Some(name) = operator.optional_input(position) else { return Ok(None) };
+        match self.value(name)? {
+            Value::Tensor(operand) if self.graph.is_integer(operand.id) => self.in_logical_order(&operand).map(Some),
+            _ => Ok(None),
         }
     }
 

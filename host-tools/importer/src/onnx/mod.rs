@@ -16,6 +16,7 @@ mod guard;
 mod import;
 mod joining;
 mod layers;
+mod masks;
 mod movement;
 mod pooling;
 mod proto;
@@ -48,8 +49,10 @@ use pooling::Kind;
 /// - on two tensors: Add, Sub, Mul, Div, Max, Min, PRelu, and Pow by a constant;
 /// - functions: Relu, Clip, LeakyRelu, Elu, Gelu, HardSwish, HardSigmoid, Sigmoid, Tanh, Softmax, LogSoftmax, Erf, Exp,
 ///   Log, Sqrt, Reciprocal, Abs, Neg, Sin, Cos, Floor, Ceil, Round;
-/// - moves: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Slice, Split, Concat, Gather with constant
-///   indices, Pad with a constant, DepthToSpace, SpaceToDepth, Resize and Upsample;
+/// - masks: Where by a constant condition between a tensor and a constant; added constants or such choices in front of Softmax
+///   that hide the end of each row, causally or not;
+/// - moves: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Slice, Split, Concat, Gather by
+///   constant indices or, along the first axis, by an input of int32 or int64, Pad with a constant, DepthToSpace, SpaceToDepth, Resize and Upsample;
 /// - QuantizeLinear and DequantizeLinear of int8 and uint8, and everything that is computed from shapes and constants.
 ///
 /// Between a dequantization and a quantization, convolutions, dense layers, products, sums, pools, means and functions
@@ -88,9 +91,9 @@ fn arity(kind: &str) -> Option<(usize, usize, usize)> {
         | "AveragePool" => (1, 1, 1),
         "MaxPool" => (1, 1, 2),
         "Dropout" => (1, 3, 2),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "PRelu" | "MatMul" | "Mod" | "Equal" | "Gather" | "Expand" | "Tile" => {
-            (2, 2, 1)
-        }
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "PRelu" | "MatMul" | "Mod" | "Equal" | "Gather" | "Expand" | "Tile"
+        | "And" | "Or" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" => (2, 2, 1),
+        "Trilu" => (1, 2, 1),
         "Max" | "Min" | "Concat" => (1, usize::MAX, 1),
         "Conv" | "ConvTranspose" | "QuantizeLinear" | "DequantizeLinear" => (2, 3, 1),
         "Where" | "Range" => (3, 3, 1),
@@ -187,6 +190,7 @@ fn take<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Result<()> {
         "LayerNormalization" => functions::layer_norm(import, operator, true),
         "RMSNormalization" | "SimplifiedLayerNormalization" => functions::layer_norm(import, operator, false),
         "Cast" => functions::cast(import, operator),
+        "Where" => masks::choose(import, operator),
         "Identity" | "Dropout" => movement::identity(import, operator),
         "Reshape" => movement::reshape(import, operator),
         "Flatten" => movement::flatten(import, operator),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
-use nervelet_compiler::graph::Op;
+use nervelet_compiler::graph::{Data, Op, Quantization, TensorId};
 
 use super::array::{Array, Constant, Elements, shape as checked};
 use super::file::{Operator, axis};
@@ -272,6 +272,9 @@ pub(super) fn gather<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Re
     let value = import.input(operator, 0)?;
     let shape = value.shape();
     let axis = axis(operator.int("axis", 0)?, shape.len())?;
+    if let Some(indices) = import.integers(operator, 1)? {
+        return embedding(import, operator, axis, indices);
+    }
     let indices = import.constant(operator, 1).context("picks rows by an index that is computed at run time")?;
     let extent = shape[axis] as i64;
     let row = |index: &i64| {
@@ -292,6 +295,39 @@ pub(super) fn gather<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -> Re
     };
     let value = reshaped(import, &value, &wanted)?;
     import.set(operator, 0, value)
+}
+
+/// Rows of a table by indices given at run time; a table of int8 codes stays one.
+fn embedding<'f>(import: &mut Import<'f>, operator: &Operator<'f>, axis: usize, indices: TensorId) -> Result<()> {
+    ensure!(axis == 0, "picks along axis {axis} by indices given at run time: only the first is taken");
+    let (name, value) = (import.name(operator), import.input(operator, 0)?);
+    let codes = match &value {
+        Value::Constant(constant) => constant.codes.clone().filter(|codes| codes.scales.len() == 1),
+        Value::Tensor(_) => None,
+    };
+    let (table, quantization) = match codes.as_ref().and_then(|codes| Some((codes.int8()?, codes.scales[0]))) {
+        Some(((codes, zero_points), scale)) => {
+            let quantization = Quantization::per_tensor(scale, zero_points[0] as i32);
+            let shape = value.shape();
+            (import.add_data(&name, shape, Data::Int8(codes), Some(quantization.clone())), Some(quantization))
+        }
+        None => {
+            let table = import.real_operand(operator, 0)?;
+            (import.in_logical_order(&table)?, None)
+        }
+    };
+    let own = value.shape();
+    let shape = [own[0], own[1..].iter().product()];
+    let table = import.shape_as(table, &shape);
+    let mut wanted = match import.input(operator, 1)? {
+        Value::Tensor(indices) => indices.view.shape(),
+        Value::Constant(constant) => constant.array.shape.clone(),
+    };
+    wanted.extend(&own[1..]);
+    let wanted = checked(&wanted.iter().map(|extent| *extent as i64).collect::<Vec<_>>())?;
+    let rows = import.tensor(indices).elements();
+    let id = import.node(&name, Op::Embedding, vec![table, indices], vec![rows, shape[1]], quantization)?;
+    import.set_tensor(operator, 0, id, View::of(&wanted))
 }
 
 /// Rows of an axis in any order.

@@ -98,7 +98,8 @@ pub(super) fn dequantize<'f>(import: &mut Import<'f>, operator: &Operator<'f>) -
         Value::Constant(constant) => return dequantize_constant(import, operator, &constant),
         Value::Tensor(operand) => operand,
     };
-    ensure!(operand.codes, "dequantizes what is not quantized");
+    let codes = operand.codes && import.tensor(operand.id).data_type == DataType::Int8;
+    ensure!(codes, "dequantizes what is not quantized");
     let wanted = parameters(import, operator)?;
     let found = &mut import.tensor_mut(operand.id).quantization;
     let found = found.get_or_insert_with(|| wanted.clone());

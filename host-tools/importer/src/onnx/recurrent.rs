@@ -52,7 +52,7 @@ pub(super) fn recurrent<'f>(import: &mut Import<'f>, operator: &Operator<'f>) ->
         let shape = vec![extents.directions, 2 * rows];
         ensure!(bias.array.shape == shape, "biases of shape {:?} where {shape:?} belongs", bias.array.shape);
     }
-    unused(import, operator, time)?;
+    let length = length(import, operator, time)?;
     let sequence = import.in_order(&x, &[0, 1, 2])?;
     let sequence = import.shape_as(sequence, &[1, time, depth]);
     let name = import.name(operator);
@@ -75,6 +75,7 @@ pub(super) fn recurrent<'f>(import: &mut Import<'f>, operator: &Operator<'f>) ->
             inputs.push(part(import, &name, &bias, 0, cell, 1)?);
         }
         inputs.extend(initial(import, operator, cell, &extents, direction, batch_first)?);
+        inputs.extend(length);
         let mut outputs = vec![import.add(&name, vec![1, time, units], None)];
         for state in ["hidden", "cell"].iter().take(cell.states()) {
             outputs.push(import.add(&format!("{name}.{state}"), vec![1, units], None));
@@ -108,16 +109,24 @@ fn cell(operator: &Operator<'_>, directions: usize) -> Result<Cell> {
     }
 }
 
-/// Fails on inputs that are not taken: sequences shorter than the tensor, and peepholes.
-fn unused<'f>(import: &Import<'f>, operator: &Operator<'f>, time: usize) -> Result<()> {
-    if let Some(lengths) = import.optional_constant(operator, 4).context("sequence_lens has to be a constant")? {
-        let all = lengths.array.whole()?.iter().all(|length| *length == time as i64);
-        ensure!(all, "sequences shorter than {time} steps are not taken");
-    }
+/// The number of steps that count, where not all of them do. Fails on peepholes, which are not taken.
+fn length<'f>(import: &mut Import<'f>, operator: &Operator<'f>, time: usize) -> Result<Option<TensorId>> {
     if let Some(peepholes) = import.optional_constant(operator, 7)? {
         ensure!(peepholes.array.uniform() == Some(0.0), "peepholes are not taken");
     }
-    Ok(())
+    if let Some(length) = import.integers(operator, 4)? {
+        let count = import.tensor(length).elements();
+        ensure!(count == 1, "has {count} lengths for a batch of 1");
+        return Ok(Some(length));
+    }
+    let Some(lengths) = import.optional_constant(operator, 4)? else { return Ok(None) };
+    let [length] = *lengths.array.whole()? else { bail!("has {} lengths for a batch of 1", lengths.array.len()) };
+    ensure!((0..=time as i64).contains(&length), "a sequence of {length} steps in a tensor of {time}");
+    if length == time as i64 {
+        return Ok(None);
+    }
+    let name = format!("{}.length", import.name(operator));
+    Ok(Some(import.add_data(&name, vec![1], Data::Int32(vec![length as i32]), None)))
 }
 
 /// The weights of a direction with the gates in the order that the graph has.

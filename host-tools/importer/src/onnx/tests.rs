@@ -202,6 +202,153 @@ fn a_root_mean_square_is_one_step_however_it_is_written() {
     assert!(!kinds.contains(&OpKind::RmsNormFloat32));
 }
 
+/// A file with more inputs, of integers.
+fn file_of(inputs: Vec<proto::ValueInfo>, node: Vec<proto::Node>, initializer: Vec<proto::Tensor>) -> Vec<u8> {
+    let output = vec![proto::ValueInfo { name: "y".into(), r#type: None }];
+    let graph = proto::Graph { name: "test".into(), node, initializer, input: inputs, output };
+    let opset_import = vec![proto::OperatorSet { domain: String::new(), version: 17 }];
+    proto::Model { ir_version: 8, graph: Some(graph), opset_import }.encode_to_vec()
+}
+
+fn integers(name: &str, shape: &[i64], kind: i32) -> proto::ValueInfo {
+    let mut port = port(name, shape);
+    let tensor = port.r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut());
+    tensor.unwrap().elem_type = kind;
+    port
+}
+
+fn bools(name: &str, dims: &[i64], values: &[i32]) -> proto::Tensor {
+    proto::Tensor { data_type: 9, ..int8(name, dims, values) }
+}
+
+/// What a model makes of several inputs, and the kinds of its steps.
+fn run_all(bytes: &[u8], inputs: &[&[f32]]) -> (Vec<f32>, Vec<OpKind>) {
+    let compiled = compile(&import_onnx(bytes).unwrap(), &CompileOptions::default()).unwrap();
+    let model = Model::from_bytes(&compiled.bytes).unwrap();
+    let mut arena = AlignedBytes::zeroed(compiled.arena_bytes);
+    let mut session = Session::new(&model, &mut arena).unwrap();
+    for (index, values) in inputs.iter().enumerate() {
+        session.set_input(index, values).unwrap();
+    }
+    session.invoke().unwrap();
+    let kinds = model.steps().filter_map(|step| step.kind()).collect();
+    (session.output::<f32>(0).unwrap().to_vec(), kinds)
+}
+
+#[test]
+fn rows_of_a_table_are_picked_at_run_time() {
+    let table = floats("table", &[3, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    for kind in [6, 7] {
+        let nodes = vec![node("Gather", &["table", "x"], "y")];
+        let bytes = file_of(vec![integers("x", &[1, 4], kind)], nodes, vec![table.clone()]);
+        // Negative ones count from the end, those outside take the nearest row.
+        let (y, kinds) = run_all(&bytes, &[&[2.0, -3.0, 7.0, -9.0]]);
+        assert_eq!(y, [4.0, 5.0, 0.0, 1.0, 4.0, 5.0, 0.0, 1.0]);
+        assert_eq!(kinds, [OpKind::Embedding]);
+    }
+    let sum = file_of(vec![integers("x", &[1, 4], 6)], vec![node("Relu", &["x"], "y")], vec![]);
+    assert!(error(&sum).contains("integers given at run time"), "{}", error(&sum));
+    let codes =
+        vec![node("DequantizeLinear", &["codes", "scale", "zero"], "table"), node("Gather", &["table", "x"], "y")];
+    let constants = vec![int8("codes", &[3, 1], &[-4, 7, 2]), floats("scale", &[], &[0.5]), int8("zero", &[], &[1])];
+    let (y, kinds) = run_all(&file_of(vec![integers("x", &[2], 7)], codes, constants), &[&[1.0, 0.0]]);
+    assert_eq!(y, [3.0, -2.5]);
+    assert_eq!(kinds, [OpKind::Embedding, OpKind::Dequantize]);
+}
+
+#[test]
+fn constants_in_front_of_a_softmax_are_masks() {
+    let hidden = -1e9;
+    let x = [0.5, 1.0, -1.0, 2.0, 0.0, 0.25, 3.0, -2.0, 1.5];
+    let softmax = |counts: [usize; 3]| -> Vec<f32> {
+        let row = |(row, count): (&[f32], usize)| -> Vec<f32> {
+            let sum: f32 = row[..count].iter().map(|x| x.exp()).sum();
+            (0..3).map(|at| if at < count { row[at].exp() / sum } else { 0.0 }).collect()
+        };
+        x.chunks_exact(3).zip(counts).flat_map(row).collect()
+    };
+    let sum = || vec![node("Add", &["x", "mask"], "s"), node("Softmax", &["s"], "y")];
+    let choice = |inputs: [&str; 3]| vec![node("Where", &inputs, "s"), node("Softmax", &["s"], "y")];
+    let triangle = vec![
+        with_int(node("Trilu", &["ones"], "t"), "upper", 0),
+        node("Equal", &["t", "one"], "keep"),
+        node("Where", &["keep", "x", "hidden"], "s"),
+        node("Softmax", &["s"], "y"),
+    ];
+    let causal = [0.0, hidden, hidden, 0.0, 0.0, hidden, 0.0, 0.0, 0.0];
+    let infinite = causal.map(|value| if value < 0.0 { f32::NEG_INFINITY } else { 0.0 });
+    for (nodes, counts) in [
+        (vec![node("Add", &["causal", "x"], "s"), node("Softmax", &["s"], "y")], [1, 2, 3]),
+        (vec![node("Add", &["x", "infinite"], "s"), node("Softmax", &["s"], "y")], [1, 2, 3]),
+        (triangle, [1, 2, 3]),
+        (sum(), [2, 2, 2]),
+        (choice(["first", "x", "hidden"]), [1, 1, 1]),
+        (choice(["others", "hidden", "x"]), [1, 1, 1]),
+    ] {
+        let constants = vec![
+            floats("causal", &[1, 3, 3], &causal),
+            floats("infinite", &[3, 3], &infinite),
+            floats("mask", &[1, 1, 3], &[0.0, 0.0, hidden]),
+            floats("hidden", &[], &[hidden]),
+            floats("ones", &[3, 3], &[1.0; 9]),
+            floats("one", &[], &[1.0]),
+            bools("first", &[3], &[1, 0, 0]),
+            bools("others", &[1, 1, 3], &[0, 1, 1]),
+        ];
+        let names: Vec<_> = nodes.iter().map(|node| node.op_type.clone()).collect();
+        let (y, kinds) = run(&file(&[1, 3, 3], nodes, constants), &x);
+        assert_eq!(kinds, [OpKind::MaskedSoftmaxFloat32], "{names:?}");
+        for (y, expected) in y.iter().zip(softmax(counts)) {
+            assert!((y - expected).abs() < 1e-6, "{names:?}: {y} for {expected}");
+        }
+    }
+    // A choice elsewhere, and a mask of another form, stay what they are.
+    let constants = vec![bools("first", &[3], &[1, 0, 1]), floats("seven", &[], &[7.0])];
+    let (y, _) = run(&file(&[1, 3, 3], vec![node("Where", &["first", "x", "seven"], "y")], constants), &x);
+    assert_eq!(y, [0.5, 7.0, -1.0, 2.0, 7.0, 0.25, 3.0, 7.0, 1.5]);
+    let (y, kinds) = run(&file(&[1, 3, 3], sum(), vec![floats("mask", &[3], &[hidden, 0.0, 0.0])]), &x);
+    assert_eq!(kinds, [OpKind::AddFloat32, OpKind::SoftmaxFloat32]);
+    assert_eq!(y[0], 0.0);
+}
+
+#[test]
+fn sequences_may_be_shorter_than_their_tensor() {
+    let gru = |length: &str, direction: &str| {
+        let node = with_int(node("GRU", &["x", "w", "r", "b", length], "y"), "hidden_size", 1);
+        let s = direction.as_bytes().to_vec();
+        let direction = proto::Attribute { name: "direction".into(), s, r#type: 3, ..Default::default() };
+        proto::Node { attribute: [&node.attribute[..], &[direction]].concat(), ..node }
+    };
+    let constants = |steps: &[i32]| {
+        let mut constants = vec![
+            floats("w", &[1, 3, 1], &[1.0, 2.0, 3.0]),
+            floats("r", &[1, 3, 1], &[0.4, 0.5, 0.6]),
+            floats("b", &[1, 6], &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+        ];
+        if let [length] = steps {
+            constants.push(proto::Tensor { data_type: 6, ..int8("length", &[1], &[*length]) });
+        }
+        constants
+    };
+    let x = [0.5, -1.0, 0.75, 2.0];
+    for direction in ["forward", "reverse"] {
+        for length in 0..=4_usize {
+            let mut expected = match length {
+                0 => vec![],
+                _ => run(&file(&[length as i64, 1, 1], vec![gru("", direction)], constants(&[])), &x[..length]).0,
+            };
+            expected.resize(4, 0.0);
+            let fixed = file(&[4, 1, 1], vec![gru("length", direction)], constants(&[length as i32]));
+            assert_eq!(run(&fixed, &x).0, expected);
+            let inputs = vec![port("x", &[4, 1, 1]), integers("length", &[1], 6)];
+            let open = file_of(inputs, vec![gru("length", direction)], constants(&[]));
+            assert_eq!(run_all(&open, &[&x, &[length as f32]]).0, expected);
+        }
+    }
+    let long = file(&[4, 1, 1], vec![gru("length", "forward")], constants(&[5]));
+    assert!(error(&long).contains("a sequence of 5 steps in a tensor of 4"), "{}", error(&long));
+}
+
 #[test]
 fn errors_say_where_and_what_to_do() {
     let relu = || vec![node("Relu", &["x"], "y")];

@@ -3,7 +3,7 @@
 
 use nervelet::ops::DataType;
 use nervelet_compiler::Target;
-use nervelet_compiler::graph::{Activation, Cell, Data, Function, Op, Quantization, TensorId};
+use nervelet_compiler::graph::{Activation, Cell, Data, Function, Op, Quantization, Tensor, TensorId};
 
 use crate::packed::{Layers, equal_the_reference};
 
@@ -32,6 +32,14 @@ impl Layers {
         self.tensor_of(&[count], DataType::Float32, Quantization::per_tensor(1.0, 0), Some(Data::Float32(data)))
     }
 
+    /// How many of some steps count, sometimes more than there are.
+    fn count(&mut self, most: usize) -> TensorId {
+        let data = Some(Data::Int32(vec![self.below(most + 2) as i32]));
+        let tensor =
+            Tensor { name: "count".into(), shape: vec![1], data_type: DataType::Int32, quantization: None, data };
+        self.graph.add_tensor(tensor)
+    }
+
     /// Scales of rows, around `1 / depth` of a code.
     fn row_scales(&mut self, rows: usize, depth: usize) -> Vec<f32> {
         (0..rows).map(|_| (1 + self.below(100)) as f32 / (2000.0 * depth as f32)).collect()
@@ -50,7 +58,15 @@ impl Layers {
         let v = self.activation_of(&shape, data_type, unit);
         let y = self.activation_of(&[heads, queries, columns], data_type, unit * 0.8);
         let scale = self.one_of(&[0.001, 0.05, 0.3, 4.0]);
-        self.node(Op::Attention { scale, transpose_keys, transpose_values }, vec![q, k, v], 3, y);
+        let mut inputs = vec![q, k, v];
+        let visible = match self.below(3) {
+            0 => Some(self.below(keys + 1)),
+            _ => None,
+        };
+        if self.below(3) == 0 {
+            inputs.push(self.count(keys));
+        }
+        self.node(Op::Attention { scale, transpose_keys, transpose_values, visible }, inputs, 3, y);
     }
 
     fn sequence_layer(&mut self) {
@@ -106,13 +122,16 @@ impl Layers {
                 let x = self.activation_of(&[1, rows, width], I16, 0.0003);
                 let scales = [width, units].map(|depth| self.row_scales(gates, depth));
                 let [of_input, of_state] = scales;
-                let inputs = vec![
+                let mut inputs = vec![
                     x,
                     self.codes(&[gates, width], of_input),
                     self.codes(&[gates, units], of_state),
                     self.biases(gates),
                     self.biases(gates),
                 ];
+                if self.below(3) == 0 {
+                    inputs.push(self.count(rows));
+                }
                 let unit = 2.0_f32.powi(-15);
                 let y = self.activation_of(&[1, rows, units], I16, unit);
                 let last = self.activation_of(&[1, units], I16, unit);
