@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::build;
 use crate::image::Image;
 use crate::log::LogLine;
+use crate::operators;
 
 /// Names that [`Board::from_name`] knows.
 pub const NAMES: [&str; 6] = ["qemu-m0", "qemu-m3", "qemu-m4", "qemu-m7", "qemu-m33", "qemu-m55"];
@@ -100,6 +101,15 @@ impl Board {
     /// When it does not compile; the compiler's words are in the error.
     pub fn firmware(&self, name: &str) -> Result<Image> {
         self.firmware_with(name, None)
+    }
+
+    /// Compiles a firmware that runs some models and links only their operators, as a product names them, and reads it.
+    ///
+    /// # Errors
+    /// When a model is not valid, and as [`Board::firmware`].
+    pub fn product(&self, models: &[&[u8]]) -> Result<Image> {
+        let operators = models.iter().map(|model| operators::of(model)).collect::<Result<Vec<_>>>()?;
+        self.firmware_with("bench", Some(&operators::union(&operators)))
     }
 
     /// As [`Board::firmware`], with only the operators named, if any are.

@@ -90,6 +90,13 @@ impl Image {
         Ok(bytes)
     }
 
+    /// The routines for floating point that are linked: those that a core without such instructions calls for them, and the
+    /// mathematical functions.
+    pub fn float_routines(&self) -> Vec<&str> {
+        let names = self.symbols.iter().filter(|symbol| symbol.is_code).map(|symbol| &*symbol.name);
+        names.filter(|name| is_float_routine(name)).collect()
+    }
+
     /// Address and size of a symbol, without the Thumb bit.
     pub(crate) fn symbol(&self, name: &str) -> Result<(u64, u64)> {
         let found = self.symbols.iter().find(|s| s.name == name);
@@ -111,6 +118,31 @@ fn is_library(name: &str) -> bool {
     path.starts_with("nervelet::")
         || path.split_once(" as ").is_some_and(|(_, rest)| rest.starts_with("nervelet::"))
         || name.starts_with("nervelet_") && !name.contains("::")
+}
+
+/// Whether a name is that of a routine for floating point: of the ABI (`__aeabi_fadd`, `__aeabi_d2iz`, `__aeabi_ui2f`), of the
+/// compiler's library (`__addsf3`, `__fixunsdfsi`, `compiler_builtins::float::..`), or of a mathematical function (`libm::..`, `expf`).
+fn is_float_routine(name: &str) -> bool {
+    let last = name.rsplit("::").next().unwrap_or(name);
+    if let Some(routine) = last.strip_prefix("__aeabi_") {
+        let converts = ["i2f", "i2d", "l2f", "l2d"].iter().any(|end| routine.trim_start_matches('u').starts_with(end));
+        let division = routine.starts_with("drsub") || !routine.starts_with("div");
+        return converts
+            || routine.starts_with('f')
+            || routine.starts_with("cf")
+            || routine.starts_with("cd")
+            || routine.starts_with('d') && division;
+    }
+    let of_compiler = last.starts_with("__")
+        && ["sf", "df"].iter().any(|kind| {
+            let mut rest = last.match_indices(kind).map(|(at, _)| &last[at + 2..]);
+            rest.any(|rest| matches!(rest, "" | "2" | "3" | "si" | "di" | "ti" | "df2" | "sf2" | "2vfp" | "3vfp"))
+        });
+    let path = name.trim_start_matches('<');
+    of_compiler
+        || path.starts_with("libm::")
+        || path.contains("compiler_builtins::float")
+        || path.contains("compiler_builtins::math")
 }
 
 type Bytes<'e> = EndianSlice<'e, LittleEndian>;
@@ -151,7 +183,47 @@ impl<'e> InlinedCode<'e> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_library;
+    use super::{is_float_routine, is_library};
+
+    #[test]
+    fn names_of_routines_for_floating_point() {
+        for name in [
+            "__aeabi_fadd",
+            "__aeabi_frsub",
+            "__aeabi_fcmplt",
+            "__aeabi_cfcmple",
+            "__aeabi_dmul",
+            "__aeabi_d2iz",
+            "__aeabi_i2f",
+            "__aeabi_ul2d",
+            "__addsf3",
+            "__fixunsdfsi",
+            "__floatsisf",
+            "__extendsfdf2",
+            "__ltsf2",
+            "compiler_builtins::arm::__aeabi_fdiv",
+            "compiler_builtins::float::add::__addsf3",
+            "libm::math::expf",
+            "libm::math::generic::sqrt::sqrt_round",
+        ] {
+            assert!(is_float_routine(name), "{name}");
+        }
+        for name in [
+            "__aeabi_idiv",
+            "__aeabi_uidivmod",
+            "__aeabi_ldivmod",
+            "__aeabi_uldivmod",
+            "__aeabi_lmul",
+            "__aeabi_memcpy4",
+            "__aeabi_memclr",
+            "__udivsi3",
+            "__divdi3",
+            "__muldi3",
+            "nervelet::kernels::reference::float::softmax_f32",
+        ] {
+            assert!(!is_float_routine(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_of_the_library() {

@@ -21,6 +21,12 @@ pub(crate) fn of(model: &[u8]) -> Result<String> {
     Ok(Vec::from_iter(paths).join(" "))
 }
 
+/// The operators of several such lists, each once.
+pub(crate) fn union(lists: &[String]) -> String {
+    let paths: BTreeSet<_> = lists.iter().flat_map(|list| list.split(' ')).collect();
+    Vec::from_iter(paths).join(" ")
+}
+
 /// Path of an operator below `nervelet::ops`.
 fn path(kind: OpKind) -> Option<&'static str> {
     ops::ALL.iter().zip(ops::PATHS).find(|(operator, _)| operator.kind == kind).map(|(_, path)| *path)

@@ -3,6 +3,7 @@
 mod bench;
 mod finetune;
 mod inference;
+mod integers;
 mod packed;
 mod sequence;
 mod support;
