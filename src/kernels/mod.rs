@@ -23,6 +23,8 @@ pub mod rows;
 pub mod scalar;
 pub mod scaled_sum;
 pub mod scaling;
+#[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_mve))]
+pub mod wide;
 
 pub use code::Code;
 pub use packing::PackedLayer;

@@ -43,26 +43,42 @@ impl<'a> RowQuads<'a> {
         })
     }
 
-    /// Whether no sum leaves 31 bits and no result 30, whatever the inputs.
+    /// Whether the words are groups, at least one, over that many inputs, and give that many results.
+    pub const fn fits(&self, inputs: usize, results: usize) -> bool {
+        let group = self.depth.saturating_add(8);
+        let groups = self.words.len() / group;
+        self.depth >= 4
+            && self.depth.is_multiple_of(4)
+            && inputs == self.depth
+            && groups > 0
+            && groups * group == self.words.len()
+            && groups * 4 == results
+    }
+
+    /// Whether all weights are int8, no sum leaves 31 bits and no result 30, whatever the inputs.
     pub fn is_sound(&self) -> bool {
         (1..=32).contains(&self.shift)
             && self.groups().all(|(weights, finish)| {
                 let mut magnitudes = [[0_u64; 2]; 2];
+                let mut narrow = true;
                 for (number, half) in bytemuck::cast_slice::<u32, i16>(weights).iter().enumerate() {
                     let [even, odd] = weights_of(*half);
+                    // Where an odd row's -128 would stand before a negative weight, a halfword is 2^16 too large.
+                    narrow &= odd <= 127;
                     if let Some([of_even, of_odd]) = magnitudes.get_mut(number / 2 % 2) {
                         *of_even = of_even.wrapping_add(even.unsigned_abs().into());
                         *of_odd = of_odd.wrapping_add(odd.unsigned_abs().into());
                     }
                 }
                 let (pairs, _) = finish.as_chunks::<2>();
-                magnitudes.as_flattened().iter().zip(pairs).all(|(magnitude, [bias, mantissa])| {
-                    let bias = u64::from((*bias as i32).unsigned_abs());
-                    let largest = magnitude.saturating_mul(1 << 15).saturating_add(bias);
-                    largest <= i32::MAX as u64
-                        && *mantissa <= i32::MAX as u32
-                        && largest.saturating_mul((*mantissa).into()) >> self.shift < 1 << 30
-                })
+                narrow
+                    && magnitudes.as_flattened().iter().zip(pairs).all(|(magnitude, [bias, mantissa])| {
+                        let bias = u64::from((*bias as i32).unsigned_abs());
+                        let largest = magnitude.saturating_mul(1 << 15).saturating_add(bias);
+                        largest <= i32::MAX as u64
+                            && *mantissa <= i32::MAX as u32
+                            && largest.saturating_mul((*mantissa).into()) >> self.shift < 1 << 30
+                    })
             })
     }
 }
@@ -117,5 +133,8 @@ mod tests {
         assert!(!sound(&words, 32), "sums of 32 bits");
         words[1] = [5, 1 << 31, 5, 0];
         assert!(!sound(&words, 32), "a negative factor");
+        words[1] = [5, 1 << 20, 5, 1 << 20];
+        words[0][0] = 0x7FFF;
+        assert!(!sound(&words, 32), "a weight of 128");
     }
 }

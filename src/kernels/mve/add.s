@@ -38,3 +38,29 @@ nervelet_mve_add:
 2:
     vpop {d8-d9}
     pop {r4-r11, pc}
+
+@ Products of two tensors, four at a time.
+@ r0: frame of both, output, their zero points negated, mantissa, exponent, 1 if it shifts right, zero point, elements.
+    .balign 4
+    .thumb_func
+    .global nervelet_mve_mul
+nervelet_mve_mul:
+    push {r4-r10, lr}
+    ldm r0, {r0-r9}
+    wlstp.32 lr, r9, 2f
+1:
+    vldrb.s32 q0, [r0], #4
+    vldrb.s32 q1, [r1], #4
+    vadd.i32 q0, q0, r3
+    vadd.i32 q1, q1, r4
+    vmul.i32 q0, q0, q1
+    vqrdmulh.s32 q0, q0, r5
+    vqdmlah.s32 q0, q0, r7
+    vrshl.s32 q0, r6
+    vadd.i32 q0, q0, r8
+    vqmovnb.s32 q0, q0
+    vqmovnb.s16 q0, q0
+    vstrb.32 q0, [r2], #4
+    letp lr, 1b
+2:
+    pop {r4-r10, pc}

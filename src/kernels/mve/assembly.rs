@@ -2,6 +2,8 @@
 
 use core::arch::global_asm;
 
+use super::super::wide::{Channels, Kernels, Pixels};
+
 global_asm!(
     ".syntax unified",
     env!("NERVELET_ASSEMBLER"),
@@ -12,6 +14,9 @@ global_asm!(
     include_str!("add.s"),
     include_str!("pooling.s"),
     include_str!("copy.s"),
+    include_str!("rows.s"),
+    include_str!("wide.s"),
+    include_str!("channels.s"),
     ".text",
     options(raw)
 );
@@ -99,7 +104,59 @@ pub struct Add {
     pub elements: usize,
 }
 
+/// What the kernel for products is given; see `add.s`.
+#[repr(C)]
+pub struct Mul {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub output: *mut i8,
+    pub zero_points: [i32; 2],
+    pub mantissa: i32,
+    pub exponent: i32,
+    pub shifts: i32,
+    pub zero_point: i32,
+    pub elements: usize,
+}
+
+/// What pooling is given; see `pooling.s`.
+#[repr(C)]
+pub struct Pool {
+    pub codes: *const i8,
+    pub output: *mut i8,
+    pub channels: usize,
+    pub columns: usize,
+    pub rows: usize,
+    pub step: usize,
+    pub advance: usize,
+    pub half: usize,
+    pub reciprocal: usize,
+    pub low: i32,
+    pub high: i32,
+}
+
+/// What the products of rows are given; see `rows.s`.
+#[repr(C)]
+pub struct Rows {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub results: *mut i32,
+    pub inputs: *const i16,
+    pub vectors: usize,
+    pub half: usize,
+}
+
+/// The kernels for int16 layers; see `wide.s` and `channels.s`.
+pub const WIDE: Kernels = Kernels {
+    pixels: nervelet_mve_wide_pixels,
+    lanes: 8,
+    taps: nervelet_mve_wide_taps,
+    dense: nervelet_mve_wide_dense,
+};
+
 unsafe extern "C" {
+    fn nervelet_mve_wide_pixels(frame: *mut Pixels);
+    fn nervelet_mve_wide_taps(frame: *mut Channels);
+    fn nervelet_mve_wide_dense(frame: *mut Channels);
     pub fn nervelet_mve_matrix_short(frame: *const Matrix);
     pub fn nervelet_mve_matrix_long(frame: *const Matrix);
     pub fn nervelet_mve_dense(frame: *const Dense);
@@ -107,15 +164,11 @@ unsafe extern "C" {
     pub fn nervelet_mve_planes_2(frame: *const Planes);
     pub fn nervelet_mve_columns(frame: *const Planes);
     pub fn nervelet_mve_spread(frame: *const Spread);
+    pub fn nervelet_mve_rows(frame: *const Rows);
     pub fn nervelet_mve_add(frame: *const Add);
-    pub fn nervelet_mve_sum_8(
-        codes: *const i8,
-        columns: usize,
-        step: usize,
-        rows: usize,
-        advance: usize,
-        sums: *mut [i16; 8],
-    );
+    pub fn nervelet_mve_max_pool(frame: *const Pool);
+    pub fn nervelet_mve_average_pool(frame: *const Pool);
+    pub fn nervelet_mve_mul(frame: *const Mul);
     fn nervelet_mve_copy(
         target: *mut i8,
         source: *const i8,

@@ -5,8 +5,11 @@
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | eight channels of one pixel: dense layers |
 //! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
-//! | `add.s` | two tensors, of which one has the factor one half |
-//! | `pooling.s` | sums of eight channels |
+//! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
+//! | `pooling.s` | the largest of sixteen channels, means of eight |
+//! | `wide.s` | one channel by four pixels of int16: convolutions |
+//! | `channels.s` | four channels of one pixel of int16: depthwise convolutions, dense layers |
+//! | `rows.s` | eight int16 inputs, four rows of int8 weights: layers of sequence models |
 //! | `copy.s` | copies, constants, ranges |
 //!
 //! Inputs are multiplied where they lie, without their zero point, which biases have taken in. The Rust beside the
@@ -20,11 +23,12 @@ mod dense;
 mod depthwise;
 mod matrix;
 mod pooling;
+mod rows;
 
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, mve::Layout};
-use super::reference::{AddParameters, Attention, Broadcast};
-use super::{Code, Core, OutOfBounds, PackedLayer, Result, Window};
+use super::reference::{AddParameters, Attention, Broadcast, MulParameters};
+use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window, wide};
 
 /// A core with vector instructions.
 #[derive(Debug, Clone, Copy)]
@@ -64,12 +68,57 @@ impl Core for Mve {
         blocked_attention::attention::<C, Portable>(attention, operands, scratch, output)
     }
 
+    fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
+        rows::row_product(rows, x, results)
+    }
+
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
         add::add(broadcast, parameters, a, b, output)
     }
 
+    fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
+        add::mul(broadcast, parameters, a, b, output)
+    }
+
+    fn max_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
+        pooling::max_pool_2d(window, channels, input, range, output)
+    }
+
     fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
         pooling::average_pool_2d(window, channels, input, range, output)
+    }
+
+    fn conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        groups: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::conv_2d_i16(assembly::WIDE, window, channels, groups, input, weights, requantization, output)
+    }
+
+    fn depthwise_conv_2d_i16(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::depthwise_conv_2d_i16(assembly::WIDE, window, channels, input, weights, requantization, output)
+    }
+
+    fn fully_connected_i16(
+        depth: usize,
+        input: &[i16],
+        weights: &[i8],
+        requantization: &WideRequantization<'_>,
+        output: &mut [i16],
+    ) -> Result {
+        wide::fully_connected_i16(assembly::WIDE, depth, input, weights, requantization, output)
     }
 }
 

@@ -1,22 +1,90 @@
-@ Sums of eight channels: r1 columns, r2 bytes apart, of r3 rows from r0 on; on the stack what a row ends before the next,
-@ and where the 16-bit sums go.
+@ Pooling of one pixel. r0: frame of codes, output, channels, columns, rows, bytes from column to column and from behind a row
+@ to the next, half the number of taps, 2^24 by it, least and largest code.
+@ r1: codes; r2: output; r3: channels left; r4, r5: columns, rows; r6, r7: steps; q2, q3: range.
+.macro MVE_POOL_ENTER
+    push {r4-r11, lr}
+    ldm r0!, {r1-r7}
+    ldm r0, {r8-r11}
+    vdup.8 q2, r10
+    vdup.8 q3, r11
+.endm
+
+@ The largest of sixteen channels.
     .balign 4
     .thumb_func
-    .global nervelet_mve_sum_8
-nervelet_mve_sum_8:
-    push {r4, r5, r7, lr}
-    ldrd r4, r5, [sp, #16]
-    mov r7, #0
-    vdup.16 q1, r7
+    .global nervelet_mve_max_pool
+nervelet_mve_max_pool:
+    MVE_POOL_ENTER
 1:
-    dls lr, r1
+    vctp.8 r3
+    vmov.i8 q0, #0x80
+    mov r0, r1
+    mov r12, r5
 2:
-    vldrb.s16 q0, [r0]
-    add r0, r2
-    vadd.i16 q1, q1, q0
-    le lr, 2b
-    add r0, r4
-    subs r3, #1
-    bne 1b
-    vstrh.16 q1, [r5]
-    pop {r4, r5, r7, pc}
+    dls lr, r4
+3:
+    vpst
+    vldrbt.u8 q1, [r0]
+    vmax.s8 q0, q0, q1
+    add r0, r6
+    le lr, 3b
+    add r0, r7
+    subs r12, #1
+    bne 2b
+    vmax.s8 q0, q0, q2
+    vmin.s8 q0, q0, q3
+    vpst
+    vstrbt.8 q0, [r2], #16
+    adds r1, #16
+    subs r3, #16
+    bgt 1b
+    pop {r4-r11, pc}
+
+@ The rounded means of eight channels from their sums of 16 bits. Halves go away from zero; a product with 2^24 by the number
+@ of taps, rounded up, has the quotient in its upper bits (see the caller).
+    .balign 4
+    .thumb_func
+    .global nervelet_mve_average_pool
+nervelet_mve_average_pool:
+    MVE_POOL_ENTER
+    vpush {d8-d9}
+    vmovlb.s8 q2, q2
+    vmovlb.s8 q3, q3
+1:
+    vctp.16 r3
+    vmov.i16 q0, #0
+    mov r0, r1
+    mov r12, r5
+2:
+    dls lr, r4
+3:
+    vpst
+    vldrbt.s16 q1, [r0]
+    vadd.i16 q0, q0, q1
+    add r0, r6
+    le lr, 3b
+    add r0, r7
+    subs r12, #1
+    bne 2b
+    vabs.s16 q1, q0
+    vadd.i16 q1, q1, r8
+    vmovlt.u16 q4, q1
+    vmul.i32 q4, q4, r9
+    vmovlb.u16 q1, q1
+    vmul.i32 q1, q1, r9
+    vshr.u32 q4, q4, #24
+    vshr.u32 q1, q1, #24
+    vmovnt.i32 q1, q4
+    @ As negative as the sum.
+    vshr.s16 q0, q0, #15
+    veor q1, q1, q0
+    vsub.i16 q0, q1, q0
+    vmax.s16 q0, q0, q2
+    vmin.s16 q0, q0, q3
+    vpst
+    vstrbt.16 q0, [r2], #8
+    adds r1, #8
+    subs r3, #8
+    bgt 1b
+    vpop {d8-d9}
+    pop {r4-r11, pc}

@@ -2,6 +2,8 @@
 
 use core::arch::global_asm;
 
+use super::super::wide::{Channels, Kernels, Pixels};
+
 // Assembly of a whole module forgets the processor in link-time optimisation.
 #[cfg(nervelet_armv7m)]
 global_asm!(
@@ -13,6 +15,9 @@ global_asm!(
     include_str!("armv7m/dense.s"),
     include_str!("armv7m/depthwise.s"),
     include_str!("armv7m/add.s"),
+    include_str!("armv7m/rows.s"),
+    include_str!("armv7m/wide.s"),
+    include_str!("armv7m/channels.s"),
     ".text",
     options(raw)
 );
@@ -26,6 +31,9 @@ global_asm!(
     include_str!("armv6m/dense.s"),
     include_str!("armv6m/depthwise.s"),
     include_str!("armv6m/add.s"),
+    include_str!("armv6m/rows.s"),
+    include_str!("armv6m/wide.s"),
+    include_str!("armv6m/channels.s"),
     ".text",
     options(raw)
 );
@@ -141,13 +149,51 @@ pub struct Add {
     pub output_end: *mut i8,
 }
 
+/// What the product is given; see `add.s`.
+#[repr(C)]
+pub struct Mul {
+    pub a: *const i8,
+    pub b: *const i8,
+    pub output: *mut i8,
+    pub elements: usize,
+    pub zero_points: [i32; 2],
+    pub mantissa: i32,
+    pub right: i32,
+    pub zero_point: i32,
+}
+
+/// What the products of rows are given; see `rows.s`.
+#[repr(C)]
+pub struct Rows {
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub inputs: *const i16,
+    pub inputs_end: *const i16,
+    pub results: *mut i32,
+    pub skip: usize,
+}
+
 /// The doubling of the scaled term that the sum is given: with long multiplications it comes doubled.
 #[cfg(nervelet_armv7m)]
 pub const DOUBLING: u32 = 1;
 #[cfg(nervelet_armv6m)]
 pub const DOUBLING: u32 = 0;
 
+/// The kernels for int16 layers; see `wide.s` and `channels.s`.
+pub const WIDE: Kernels =
+    Kernels { pixels: nervelet_wide_pixels, lanes: 1, taps: nervelet_wide_taps, dense: nervelet_wide_dense };
+
 unsafe extern "C" {
+    /// Computes all channels of four pixels of int16.
+    fn nervelet_wide_pixels(frame: *mut Pixels);
+    /// Computes fours of channels of one pixel.
+    fn nervelet_wide_taps(frame: *mut Channels);
+    /// The same with one row of inputs for all.
+    fn nervelet_wide_dense(frame: *mut Channels);
+    /// Computes the results of all groups of rows.
+    pub fn nervelet_rows(frame: *const Rows);
+    /// Multiplies two tensors.
+    pub fn nervelet_mul(frame: *const Mul);
     /// Adds two tensors.
     pub fn nervelet_add(frame: *const Add);
     /// Joins four windows of `rows` rows of `4 * units` codes, `advance` bytes apart, to `8 * units` words a row.

@@ -7,13 +7,18 @@ use nervelet_qemu::{Board, qemu_version};
 
 use crate::quality::Sample;
 
-/// The board with a Cortex-M4; without QEMU says so and gives nothing.
-pub(crate) fn cortex_m4() -> Option<Board> {
+/// The board of that name; without QEMU says so and gives nothing.
+pub(crate) fn board(name: &str) -> Option<Board> {
     if let Err(error) = qemu_version() {
         println!("skipped: {error:#}");
         return None;
     }
-    Some(Board::from_name("qemu-m4").expect("the board is part of the sources"))
+    Some(Board::from_name(name).expect("the board is part of the sources"))
+}
+
+/// The board with a Cortex-M4.
+pub(crate) fn cortex_m4() -> Option<Board> {
+    board("qemu-m4")
 }
 
 /// Runs an integer graph over samples, the last two driven to the extremes of its codes, and compares every output bit for

@@ -177,6 +177,34 @@ impl Layers {
         }
     }
 
+    /// Adds a layer over an int16 input.
+    fn add_wide(&mut self) {
+        let activation = self.one_of(&[Activation::None, Activation::None, Activation::Relu]);
+        let (window, image, out) = self.window();
+        let [rows, columns] = window.kernel;
+        let inputs = self.one_of(&[1, 3, 4, 7, 8, 10, 16, 21, 32]);
+        let image_in = [1, image[0], image[1], inputs];
+        match self.below(3) {
+            0 => {
+                let outputs = self.one_of(&[1, 2, 5, 8]);
+                let op = Op::Conv2d { window, groups: 1, activation };
+                let output = [1, out[0], out[1], outputs];
+                self.wide_layer(op, &image_in, &[outputs, rows, columns, inputs], 0, &output);
+            }
+            1 => {
+                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
+                let output = [1, out[0], out[1], inputs];
+                self.wide_layer(op, &image_in, &[rows, columns, inputs], 2, &output);
+            }
+            _ => {
+                let depths = [1 + self.below(40), 1 + self.below(700)];
+                let (depth, outputs) = (self.one_of(&depths), 1 + self.below(9));
+                let op = Op::FullyConnected { activation };
+                self.wide_layer(op, &[2, depth], &[outputs, depth], 0, &[2, outputs]);
+            }
+        }
+    }
+
     fn add_any(&mut self) {
         let activation = self.activation();
         let (window, image, out) = self.window();
@@ -197,22 +225,7 @@ impl Layers {
                 };
                 self.pool(op, &image_in, &[1, out[0], out[1], inputs]);
             }
-            6 => {
-                let outputs = self.one_of(&[1, 2, 5, 8]);
-                let op = Op::Conv2d { window, groups: 1, activation };
-                let output = [1, out[0], out[1], outputs];
-                self.wide_layer(op, &image_in, &[outputs, rows, columns, inputs], 0, &output);
-            }
-            7 => {
-                let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
-                let output = [1, out[0], out[1], inputs];
-                self.wide_layer(op, &image_in, &[rows, columns, inputs], 2, &output);
-            }
-            8 => {
-                let (depth, outputs) = (1 + self.below(700), 1 + self.below(9));
-                let op = Op::FullyConnected { activation };
-                self.wide_layer(op, &[2, depth], &[outputs, depth], 0, &[2, outputs]);
-            }
+            6..=8 => self.add_wide(),
             0 | 1 => {
                 let outputs = self.one_of(&[1, 2, 3, 4, 5, 8, 13, 16]);
                 let op = Op::Conv2d { window, groups: 1, activation };
@@ -335,6 +348,26 @@ fn random_layers_on_the_m0() {
 #[test]
 fn random_layers_on_the_m55() {
     random_layers_equal_the_reference("qemu-m55", Target::Mve, 500..508);
+}
+
+#[test]
+fn wide_layers_on_the_m4() {
+    equal_the_reference("qemu-m4", Target::Dsp, 600..602, Layers::add_wide);
+}
+
+#[test]
+fn wide_layers_on_the_m3() {
+    equal_the_reference("qemu-m3", Target::Armv7m, 610..614, Layers::add_wide);
+}
+
+#[test]
+fn wide_layers_on_the_m0() {
+    equal_the_reference("qemu-m0", Target::Armv6m, 620..624, Layers::add_wide);
+}
+
+#[test]
+fn wide_layers_on_the_m55() {
+    equal_the_reference("qemu-m55", Target::Mve, 630..634, Layers::add_wide);
 }
 
 #[test]

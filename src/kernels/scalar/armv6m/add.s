@@ -67,3 +67,51 @@ BEGIN add
 2:
  LEAVE 13
 END add
+
+@ nervelet_mul(frame): the product of two tensors of codes, element by element.
+@ r1 elements left, from the end, r8 product, r9-r11 ends of operands and output, r12 the first operand's zero point.
+.equ ML_B, 0
+.equ ML_OUTPUT, 4
+.equ ML_ELEMENTS, 8
+.equ ML_ZERO_POINT_A, 12
+.equ ML_ZERO_POINT_B, 16
+.equ ML_MANTISSA, 20
+.equ ML_RIGHT, 24
+.equ ML_ZERO_POINT, 28
+BEGIN mul
+ ENTER 9
+ ldr r2, [sp, #ML_ELEMENTS]
+ adds r1, r1, r2
+ mov r9, r1
+ ldr r3, [sp, #ML_B]
+ adds r3, r3, r2
+ mov r10, r3
+ ldr r3, [sp, #ML_OUTPUT]
+ adds r3, r3, r2
+ mov r11, r3
+ rsbs r1, r2, #0
+ ldr r3, [sp, #ML_ZERO_POINT_A]
+ mov r12, r3
+ ldr r3, [sp, #ML_ZERO_POINT]
+ mov lr, r3
+ ldr r4, [sp, #ML_MANTISSA]
+ ldr r6, [sp, #ML_RIGHT]
+ SPLIT
+2:
+ mov r2, r9
+ ldrsb r0, [r2, r1]
+ mov r2, r12
+ subs r0, r0, r2
+ mov r2, r10
+ ldrsb r3, [r2, r1]
+ ldr r2, [sp, #ML_ZERO_POINT_B]
+ subs r3, r3, r2
+ muls r0, r3, r0
+ mov r8, r0
+ REQUANTIZE r8
+ mov r2, r11
+ strb r0, [r2, r1]
+ adds r1, r1, #1
+ bne 2b
+ LEAVE 9
+END mul

@@ -30,3 +30,21 @@ BEGIN add
  add sp, #8
  pop {r4-r11, pc}
 END add
+
+@ nervelet_mul(frame): the product of two tensors of codes, element by element.
+@ r0, r1 operands, r2 output, r3 elements left, r4, r5 zero points, r6-r8 mantissa, right shift and zero point of the output.
+BEGIN mul
+ push {r4-r9, lr}
+ ldmia.w r0, {r0-r8}
+1:
+ ldrsb r9, [r0], #1
+ ldrsb r12, [r1], #1
+ sub r9, r9, r4
+ sub r12, r12, r5
+ mul r9, r9, r12
+ REQUANTIZE r9, r6, r7, r8, r12
+ strb r9, [r2], #1
+ subs r3, r3, #1
+ bne 1b
+ pop {r4-r9, pc}
+END mul
