@@ -1,26 +1,55 @@
 //! Sums and products of two tensors of the same shape.
 
-use super::super::Result;
 use super::super::reference::{self, AddParameters, Broadcast, MulParameters};
 use super::super::scaled_sum::{ScaledSum, is_elementwise};
-use super::assembly::{self, Add, Mul, nervelet_mve_add, nervelet_mve_mul};
+use super::super::{Code, Result};
+use super::assembly::{self, Add, Mul, nervelet_mve_add, nervelet_mve_add_wide, nervelet_mve_mul};
 
 /// The sum of two tensors of int8 codes.
 pub fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
-    let of_sum = parameters.output_multiplier;
-    let elements = output.len();
-    let shifts_right =
-        |sum: &ScaledSum<'_, i8>| [sum.factor, of_sum].iter().all(|factor| (-31..=0).contains(&factor.exponent));
-    let Some(sum) = ScaledSum::of(broadcast, parameters, a, b, elements).filter(shifts_right) else {
+    let Some(frame) = frame(broadcast, parameters, a, b, output) else {
         return reference::add(broadcast, parameters, a, b, output);
     };
+    // SAFETY: reads one code of both operands for each of `output` and writes each code of `output`: all have one length.
+    unsafe { nervelet_mve_add(&raw const frame) };
+    assembly::clamp(output, parameters.range);
+    Ok(())
+}
+
+/// The sum of two tensors of int16 codes.
+pub fn add_i16(broadcast: &Broadcast, parameters: &AddParameters, a: &[i16], b: &[i16], output: &mut [i16]) -> Result {
+    let zero_points = parameters.zero_points == [0, 0] && parameters.output_zero_point == 0;
+    let Some(frame) = frame(broadcast, parameters, a, b, output).filter(|_| zero_points) else {
+        return reference::add(broadcast, parameters, a, b, output);
+    };
+    // SAFETY: as above, in codes of two bytes.
+    unsafe { nervelet_mve_add_wide(&raw const frame) };
+    let [low, high] = parameters.range;
+    if parameters.range != i16::RANGE {
+        output.iter_mut().for_each(|code| *code = i16::saturate(code.widen().min(high).max(low)));
+    }
+    Ok(())
+}
+
+/// What the kernels are given, where the sum has their form.
+fn frame<C: Code>(
+    broadcast: &Broadcast,
+    parameters: &AddParameters,
+    a: &[C],
+    b: &[C],
+    output: &mut [C],
+) -> Option<Add> {
+    let of_sum = parameters.output_multiplier;
+    let elements = output.len();
+    let sum = ScaledSum::of(broadcast, parameters, a, b, elements)?;
     let ScaledSum { exact, exact_zero_point, scaled, scaled_zero_point, factor } = sum;
-    let frame = Add {
-        scaled: scaled.as_ptr(),
-        exact: exact.as_ptr(),
-        output: output.as_mut_ptr(),
-        exact_offset: exact_zero_point.wrapping_neg() << 19,
-        scaled_offset: scaled_zero_point.wrapping_neg() << 20,
+    let shifts_right = [factor, of_sum].iter().all(|factor| (-31..=0).contains(&factor.exponent));
+    shifts_right.then_some(Add {
+        scaled: scaled.as_ptr().cast(),
+        exact: exact.as_ptr().cast(),
+        output: output.as_mut_ptr().cast(),
+        exact_offset: exact_zero_point.wrapping_neg().wrapping_shl(C::SUM_BITS - 1),
+        scaled_offset: scaled_zero_point.wrapping_neg().wrapping_shl(C::SUM_BITS),
         mantissa: factor.mantissa,
         exponent: factor.exponent.into(),
         shifts: i32::from(factor.exponent < 0),
@@ -29,11 +58,7 @@ pub fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8]
         sum_shifts: i32::from(of_sum.exponent < 0),
         zero_point: parameters.output_zero_point,
         elements,
-    };
-    // SAFETY: reads `elements` bytes of `scaled` and `exact` and writes as many of `output`, the length of all three.
-    unsafe { nervelet_mve_add(&raw const frame) };
-    assembly::clamp(output, parameters.range);
-    Ok(())
+    })
 }
 
 /// The product of two tensors of int8 codes.

@@ -14,6 +14,7 @@ global_asm!(
     include_str!("add.s"),
     include_str!("pooling.s"),
     include_str!("copy.s"),
+    include_str!("stream.s"),
     include_str!("rows.s"),
     include_str!("wide.s"),
     include_str!("channels.s"),
@@ -104,6 +105,43 @@ pub struct Add {
     pub elements: usize,
 }
 
+/// What a row adds up to; see `stream.s`.
+#[repr(C)]
+#[derive(Default)]
+pub struct Moments {
+    pub sum: i32,
+    pub squares: [u32; 2],
+}
+
+/// What a normalisation is given; see `stream.s`.
+#[repr(C)]
+pub struct Normalize {
+    pub x: *const i16,
+    pub gamma: *const i16,
+    pub beta: *const i32,
+    pub output: *mut i16,
+    pub factor: i32,
+    pub offset: i32,
+    pub root: u32,
+    pub high_shift: i32,
+    pub shift: i32,
+    pub count: usize,
+}
+
+/// What a change of scale is given; see `stream.s`.
+#[repr(C)]
+pub struct Rescale {
+    pub x: *const u8,
+    pub output: *mut u8,
+    pub offset: i32,
+    pub left: i32,
+    pub mantissa: i32,
+    pub right: i32,
+    pub shifts: i32,
+    pub zero_point: i32,
+    pub count: usize,
+}
+
 /// What the kernel for products is given; see `add.s`.
 #[repr(C)]
 pub struct Mul {
@@ -166,6 +204,12 @@ unsafe extern "C" {
     pub fn nervelet_mve_spread(frame: *const Spread);
     pub fn nervelet_mve_rows(frame: *const Rows);
     pub fn nervelet_mve_add(frame: *const Add);
+    pub fn nervelet_mve_add_wide(frame: *const Add);
+    pub fn nervelet_mve_moments(codes: *const i16, count: usize, moments: *mut Moments);
+    pub fn nervelet_mve_normalize(frame: *const Normalize);
+    pub fn nervelet_mve_interpolate(codes: *const i16, table: *const i16, output: *mut i16, count: usize);
+    pub fn nervelet_mve_narrow(frame: *const Rescale);
+    pub fn nervelet_mve_widen(frame: *const Rescale);
     pub fn nervelet_mve_max_pool(frame: *const Pool);
     pub fn nervelet_mve_average_pool(frame: *const Pool);
     pub fn nervelet_mve_mul(frame: *const Mul);

@@ -13,6 +13,8 @@
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `wide.s` | one channel by four pixels of int16: convolutions |
 //! | `channels.s` | four channels of one pixel of int16: depthwise convolutions, dense layers |
+//! | `pooling.s` | the largest of four channels |
+//! | `stream.s` | int16 codes one after the other: normalisation, tables, changes of scale |
 //! | `rows.s` | int16 inputs, four rows of int8 weights at a time: layers of sequence models |
 
 #![expect(unsafe_code, reason = "compilers spill what these kernels keep in registers")]
@@ -25,11 +27,13 @@ mod depthwise;
 mod image;
 mod pooling;
 mod rows;
+mod stream;
 
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
-use super::reference::{AddParameters, Attention, Broadcast, MulParameters};
+use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
 use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window, wide};
+use crate::fixed::Multiplier;
 
 /// A core without instructions for signal processing.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +81,26 @@ impl Core for Scalar {
 
     fn add(broadcast: &Broadcast, parameters: &AddParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {
         add::add(broadcast, parameters, a, b, output)
+    }
+
+    fn add_i16(broadcast: &Broadcast, parameters: &AddParameters, a: &[i16], b: &[i16], output: &mut [i16]) -> Result {
+        add::add_i16(broadcast, parameters, a, b, output)
+    }
+
+    fn layer_norm_i16(norm: &LayerNorm<'_>, x: &[i16], codes: &mut [i16]) {
+        stream::layer_norm_i16(norm, x, codes);
+    }
+
+    fn lookup_i16(table: &[i16], x: &[i16], codes: &mut [i16]) -> Result {
+        stream::lookup_i16(table, x, codes)
+    }
+
+    fn narrow(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i16], codes: &mut [i8]) {
+        stream::narrow(zero_points, multiplier, range, x, codes);
+    }
+
+    fn widen(zero_points: [i32; 2], multiplier: Multiplier, range: [i32; 2], x: &[i8], codes: &mut [i16]) {
+        stream::widen(zero_points, multiplier, range, x, codes);
     }
 
     fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8], output: &mut [i8]) -> Result {

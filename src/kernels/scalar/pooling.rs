@@ -1,60 +1,54 @@
 //! Pooling, four channels at a time.
 
 use super::super::{OutOfBounds, Result, Window, reference};
+use super::assembly::{MaxPool, nervelet_max_pool};
+use super::clamp;
 
 /// The most codes that [`Mean`] is exact for.
 const MOST_TAPS: usize = 255;
 
-/// Folds the codes of every pixel's taps inside the image, four channels at a time; `finish` makes codes of what comes out
-/// and of the number of taps, and `empty` is the code of pixels without one.
+/// Gives all channels of every pixel's taps inside the image, and their codes, to `pool`; `empty` is the code of pixels
+/// without taps.
 #[inline(always)]
-fn quads(
+fn pixels(
     window: &Window,
     channels: usize,
     input: &[i8],
     output: &mut [i8],
-    [start, empty]: [i32; 2],
-    fold: impl Fn(i32, i32) -> i32,
-    mut finish: impl FnMut(usize, i32) -> i8,
+    empty: i32,
+    mut pool: impl FnMut(&Taps<'_>, &mut [i8]) -> Result,
 ) -> Result {
-    let step = window.dilation[1].wrapping_mul(channels).max(1);
+    let step = window.dilation[1].wrapping_mul(channels);
     let row_step = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
-    let last = channels.checked_sub(4).ok_or(OutOfBounds)?;
     let mut pixels = output.chunks_exact_mut(channels);
     for row in 0..window.output[0] {
         let (rows, first_row) = window.taps(0, row);
         for column in 0..window.output[1] {
             let (columns, first_column) = window.taps(1, column);
             let pixel = pixels.next().ok_or(OutOfBounds)?;
-            if rows.is_empty() || columns.is_empty() {
+            let (height, width) = (rows.len(), columns.len());
+            if height == 0 || width == 0 {
                 pixel.fill(empty as i8);
                 continue;
             }
-            let first = first_row.wrapping_mul(window.input[1]).wrapping_add(first_column).wrapping_mul(channels);
-            let reach = columns.len().saturating_sub(1).wrapping_mul(step).wrapping_add(4);
-            let taps = rows.len().wrapping_mul(columns.len());
-            let mut channel = 0;
-            while channel < channels {
-                // The last four channels may overlap the ones before.
-                let quad = channel.min(last);
-                let mut values = [start; 4];
-                let mut at = first.wrapping_add(quad);
-                for _ in 0..rows.len() {
-                    let codes = input.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
-                    for codes in codes.chunks(step).take(columns.len()) {
-                        let codes = codes.first_chunk::<4>().ok_or(OutOfBounds)?;
-                        values.iter_mut().zip(codes).for_each(|(value, code)| *value = fold(*value, (*code).into()));
-                    }
-                    at = at.wrapping_add(row_step);
-                }
-                for (value, code) in values.into_iter().zip(pixel.iter_mut().skip(quad)) {
-                    *code = finish(taps, value);
-                }
-                channel = quad.wrapping_add(4);
-            }
+            let at = first_row.wrapping_mul(window.input[1]).wrapping_add(first_column).wrapping_mul(channels);
+            let reach = width.wrapping_sub(1).wrapping_mul(step);
+            let length = height.wrapping_sub(1).wrapping_mul(row_step).wrapping_add(reach).wrapping_add(channels);
+            let codes = input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
+            pool(&Taps { codes, columns: width, rows: height, step, row_step }, pixel)?;
         }
     }
     Ok(())
+}
+
+/// The taps of one pixel, at least one.
+struct Taps<'a> {
+    /// From the first tap's first channel to the last one's last.
+    codes: &'a [i8],
+    columns: usize,
+    rows: usize,
+    step: usize,
+    row_step: usize,
 }
 
 /// A division by a number of codes, as a multiplication.
@@ -87,11 +81,33 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
     }
     let clamp = |code: i32| code.min(range[1]).max(range[0]) as i8;
     let mut mean = Mean::of(0);
-    quads(window, channels, input, output, [0, clamp(0).into()], i32::wrapping_add, |taps, sum| {
-        if taps != mean.taps {
-            mean = Mean::of(taps);
+    pixels(window, channels, input, output, clamp(0).into(), |taps, pixel| {
+        let count = taps.rows.wrapping_mul(taps.columns);
+        if count != mean.taps {
+            mean = Mean::of(count);
         }
-        clamp(mean.apply(sum))
+        let step = taps.step.max(1);
+        let reach = taps.columns.wrapping_sub(1).wrapping_mul(step).wrapping_add(4);
+        let mut channel = 0;
+        while channel < channels {
+            // The last four channels may overlap the ones before.
+            let quad = channel.min(channels.wrapping_sub(4));
+            let mut sums = [0_i32; 4];
+            let mut at = quad;
+            for _ in 0..taps.rows {
+                let codes = taps.codes.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
+                for codes in codes.chunks(step).take(taps.columns) {
+                    let codes = codes.first_chunk::<4>().ok_or(OutOfBounds)?;
+                    sums.iter_mut().zip(codes).for_each(|(sum, code)| *sum = sum.wrapping_add((*code).into()));
+                }
+                at = at.wrapping_add(taps.row_step);
+            }
+            for (sum, code) in sums.into_iter().zip(pixel.iter_mut().skip(quad)) {
+                *code = clamp(mean.apply(sum));
+            }
+            channel = quad.wrapping_add(4);
+        }
+        Ok(())
     })
 }
 
@@ -100,7 +116,22 @@ pub fn max_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 
     if channels < 4 {
         return reference::max_pool_2d(window, channels, input, range, output);
     }
-    let clamp = |code: i32| code.min(range[1]).max(range[0]) as i8;
-    let least = i8::MIN.into();
-    quads(window, channels, input, output, [least, clamp(least).into()], i32::max, |_, largest| clamp(largest))
+    pixels(window, channels, input, output, i8::MIN.into(), |taps, pixel| {
+        let Taps { codes, columns, rows, step, row_step } = *taps;
+        let frame = MaxPool {
+            codes: codes.as_ptr(),
+            output: pixel.as_mut_ptr(),
+            channels,
+            columns,
+            rows,
+            step,
+            advance: row_step.wrapping_sub(columns.wrapping_mul(step)),
+        };
+        // SAFETY: reads all of at least four channels at each of `columns` columns, `step` apart, of `rows` rows, `row_step`
+        // apart, both at least 1; `codes` ends with all channels of the last one. Writes all channels of `pixel`.
+        unsafe { nervelet_max_pool(&raw const frame) };
+        Ok(())
+    })?;
+    clamp(range, output);
+    Ok(())
 }

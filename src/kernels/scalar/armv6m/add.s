@@ -68,6 +68,74 @@ BEGIN add
  LEAVE 13
 END add
 
+@ nervelet_add_wide(frame): the same for codes of int16 without zero points, whose terms are raised by 15 bits: the exact one
+@ is code * 2^14, the other the product of code and mantissa over 2^16. Their sum needs the last factor's full product, as
+@ in rows.s. r7 has 32768.
+BEGIN add_wide
+ ENTER 13
+ mov r10, r1
+ ldr r0, [sp, #AD_OUTPUT_END]
+ ldr r1, [sp, #AD_OUTPUT]
+ subs r0, r0, r1
+ mov r11, r0
+ movs r7, #1
+ lsls r7, r7, #15
+ movs r1, #0
+2:
+ ldr r0, [sp, #AD_EXACT]
+ ldrsh r3, [r0, r1]
+ lsls r3, r3, #14
+ mov r0, r10
+ ldrsh r0, [r0, r1]
+ AD_FACTOR AD_SCALED_MANTISSA, AD_SCALED_RIGHT
+ muls r5, r0, r5
+ adds r5, r5, r7
+ asrs r5, r5, #16
+ muls r0, r4, r0
+ adds r0, r0, r5
+ asrs r2, r0, #31
+ adds r0, r0, r2
+ asrs r0, r0, r6
+ adcs r0, r0, r3
+ AD_FACTOR AD_MANTISSA, AD_RIGHT
+ adds r0, r0, r0
+ uxth r2, r0
+ asrs r0, r0, #16
+ movs r3, r2
+ muls r3, r5, r3
+ lsrs r3, r3, #16
+ adds r3, r3, r7
+ muls r5, r0, r5
+ adds r5, r5, r3
+ muls r2, r4, r2
+ muls r0, r4, r0
+ asrs r3, r5, #16
+ adds r0, r0, r3
+ lsrs r3, r2, #16
+ lsls r5, r5, #16
+ lsls r2, r2, #16
+ adds r2, r2, r5
+ adcs r0, r0, r3
+ asrs r2, r0, #31
+ adds r0, r0, r2
+ movs r2, #0
+ asrs r0, r0, r6
+ adcs r0, r0, r2
+ sxth r2, r0
+ cmp r2, r0
+ beq 9f
+ asrs r0, r0, #31
+ subs r2, r7, #1
+ eors r0, r0, r2
+9:
+ ldr r2, [sp, #AD_OUTPUT]
+ strh r0, [r2, r1]
+ adds r1, r1, #2
+ cmp r1, r11
+ bne 2b
+ LEAVE 13
+END add_wide
+
 @ nervelet_mul(frame): the product of two tensors of codes, element by element.
 @ r1 elements left, from the end, r8 product, r9-r11 ends of operands and output, r12 the first operand's zero point.
 .equ ML_B, 0

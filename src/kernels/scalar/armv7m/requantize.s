@@ -5,14 +5,14 @@
 @ plus the top bit of the low one is the first rounding exactly. asrs by s >= 1 leaves bit s - 1 in the carry: adding
 @ it rounds halves up. Subtracting 1 from negative numbers before moves just the negative halves to the other side.
 
-.macro REQUANTIZE sum, mantissa, shift, zero_point, spare
+.macro REQUANTIZE sum, mantissa, shift, zero_point, spare, bits=8
  lsl \sum, \sum, #1
  smull \spare, \sum, \sum, \mantissa
  add \sum, \sum, \spare, lsr #31
  add \sum, \sum, \sum, asr #31
  asrs \sum, \sum, \shift
  adc \sum, \sum, \zero_point
- ssat \sum, #8, \sum
+ ssat \sum, #\bits, \sum
 .endm
 
 @ Stores the codes of four pixels; advances the output to the next channel.
