@@ -17,5 +17,5 @@ pub use multiplier::{Multiplier, WideFactor, rounding_shift_right, saturating_do
 pub use nonlinear::{exp_of_negative, logistic, logistic_code, reciprocal_of_one_plus, tanh, tanh_code};
 pub use reciprocal_root::reciprocal_root;
 pub use smooth::{power_of_half, round_shift, round_shift_wide, smooth_logistic, smooth_tanh};
-#[cfg(nervelet_armv7em)]
+#[cfg(any(nervelet_armv7em, nervelet_mve))]
 pub(crate) use tables::POWERS_OF_HALF;

@@ -92,6 +92,12 @@ pub struct Kernels {
     pub dense: unsafe extern "C" fn(*mut Channels),
 }
 
+/// A core with such kernels.
+pub trait Wide {
+    /// They.
+    const KERNELS: Kernels;
+}
+
 /// Elements of an image.
 fn elements([rows, columns]: [usize; 2], channels: usize) -> Option<usize> {
     rows.checked_mul(columns)?.checked_mul(channels)
@@ -141,8 +147,7 @@ fn runs(window: &Window, axis: usize) -> impl Iterator<Item = Run> {
 }
 
 /// Int16 convolution, weights `[out][kernel_rows][kernel_columns][in]`.
-pub fn conv_2d_i16(
-    kernels: Kernels,
+pub fn conv_2d_i16<W: Wide>(
     window: &Window,
     [channels, outputs]: [usize; 2],
     groups: usize,
@@ -159,7 +164,7 @@ pub fn conv_2d_i16(
         && elements(window.output, outputs) == Some(output.len())
         && filter.checked_mul(outputs) == Some(weights.len());
     let computed = fits && {
-        let layer = Layer { kernels, window, channels, outputs, input, weights, requantization };
+        let layer = Layer { kernels: W::KERNELS, window, channels, outputs, input, weights, requantization };
         runs(window, 0).all(|rows| runs(window, 1).all(|columns| layer.region(&rows, &columns, output).is_some()))
     };
     if !computed {
@@ -285,8 +290,7 @@ fn quads(channels: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Int16 depthwise convolution with as many outputs as inputs.
-pub fn depthwise_conv_2d_i16(
-    kernels: Kernels,
+pub fn depthwise_conv_2d_i16<W: Wide>(
     window: &Window,
     [channels, outputs]: [usize; 2],
     input: &[i16],
@@ -337,7 +341,7 @@ pub fn depthwise_conv_2d_i16(
                 // SAFETY: reads the taps that lie in the image, whose length is that of the input, and their weights, four
                 // channels of each from one of `channels` on, and as many biases, mantissas and exponents, in their ranges;
                 // writes the codes of these channels. There is at least one quad, and one tap.
-                unsafe { (kernels.taps)(&raw mut frame) };
+                unsafe { (W::KERNELS.taps)(&raw mut frame) };
             }
         }
     }
@@ -346,8 +350,7 @@ pub fn depthwise_conv_2d_i16(
 }
 
 /// Int16 dense layer over rows of `depth` inputs, weights `[out][depth]`.
-pub fn fully_connected_i16(
-    kernels: Kernels,
+pub fn fully_connected_i16<W: Wide>(
     depth: usize,
     input: &[i16],
     weights: &[i8],
@@ -369,7 +372,7 @@ pub fn fully_connected_i16(
             };
             // SAFETY: reads `depth` inputs and as many weights for each of four channels of `outputs` a quad, of which there is
             // at least one, with their biases, mantissas and exponents, in their ranges; writes the codes of these channels.
-            unsafe { (kernels.dense)(&raw mut frame) };
+            unsafe { (W::KERNELS.dense)(&raw mut frame) };
         }
     }
     clamp(output, requantization.range);

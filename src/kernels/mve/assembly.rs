@@ -15,6 +15,7 @@ global_asm!(
     include_str!("pooling.s"),
     include_str!("copy.s"),
     include_str!("stream.s"),
+    include_str!("attention.s"),
     include_str!("rows.s"),
     include_str!("wide.s"),
     include_str!("channels.s"),
@@ -172,6 +173,41 @@ pub struct Pool {
     pub high: i32,
 }
 
+/// What scores are given; see `attention.s`.
+#[repr(C)]
+pub struct Scores {
+    pub keys: *const u32,
+    pub keys_end: *const u32,
+    pub queries: *const u32,
+    pub vectors: usize,
+    pub row: *mut i32,
+    pub shift: u32,
+    pub largest: [i32; 2],
+}
+
+/// What powers are given; see `attention.s`.
+#[repr(C)]
+pub struct Powers {
+    pub row: *mut i32,
+    pub table: *const u16,
+    pub largest: i32,
+    pub shift: i32,
+    pub count: usize,
+    pub mantissa: [u32; 4],
+}
+
+/// What sums of values are given; see `attention.s`.
+#[repr(C)]
+pub struct Context {
+    pub probabilities: *const i32,
+    pub pairs: usize,
+    pub values: *const u32,
+    pub mantissa: u32,
+    pub shift: i32,
+    pub zero_point: i32,
+    pub results: *mut [i32; 8],
+}
+
 /// What the products of rows are given; see `rows.s`.
 #[repr(C)]
 pub struct Rows {
@@ -202,6 +238,9 @@ unsafe extern "C" {
     pub fn nervelet_mve_planes_2(frame: *const Planes);
     pub fn nervelet_mve_columns(frame: *const Planes);
     pub fn nervelet_mve_spread(frame: *const Spread);
+    pub fn nervelet_mve_scores(frame: *mut Scores);
+    pub fn nervelet_mve_powers(frame: *const Powers) -> u32;
+    pub fn nervelet_mve_context(frame: *const Context);
     pub fn nervelet_mve_rows(frame: *const Rows);
     pub fn nervelet_mve_add(frame: *const Add);
     pub fn nervelet_mve_add_wide(frame: *const Add);

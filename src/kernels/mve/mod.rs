@@ -9,6 +9,7 @@
 //! | `pooling.s` | the largest of sixteen channels, means of eight |
 //! | `wide.s` | one channel by four pixels of int16: convolutions |
 //! | `channels.s` | four channels of one pixel of int16: depthwise convolutions, dense layers |
+//! | `attention.s` | two queries at a time: scores, powers of one half, sums of values |
 //! | `stream.s` | int16 codes one after the other: normalisation, tables, changes of scale |
 //! | `rows.s` | eight int16 inputs, four rows of int8 weights: layers of sequence models |
 //! | `copy.s` | copies, constants, ranges |
@@ -20,6 +21,7 @@
 
 mod add;
 mod assembly;
+mod attention;
 mod dense;
 mod depthwise;
 mod matrix;
@@ -27,15 +29,20 @@ mod pooling;
 mod rows;
 mod stream;
 
-use super::blocked_attention::{self, Portable};
+use super::blocked_attention;
 use super::packing::{self, mve::Layout};
 use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
-use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window, wide};
+use super::wide::{self, Kernels, Wide};
+use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window};
 use crate::fixed::Multiplier;
 
 /// A core with vector instructions.
 #[derive(Debug, Clone, Copy)]
 pub struct Mve;
+
+impl Wide for Mve {
+    const KERNELS: Kernels = assembly::WIDE;
+}
 
 impl Core for Mve {
     fn conv_2d_packed(
@@ -68,7 +75,7 @@ impl Core for Mve {
     }
 
     fn attention<C: Code>(attention: &Attention, operands: [&[C]; 3], scratch: &mut [i32], output: &mut [C]) -> Result {
-        blocked_attention::attention::<C, Portable>(attention, operands, scratch, output)
+        blocked_attention::attention::<C, attention::Vectors>(attention, operands, scratch, output)
     }
 
     fn row_product(rows: &RowQuads<'_>, x: &[i16], results: &mut [i32]) -> Result {
@@ -120,7 +127,7 @@ impl Core for Mve {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::conv_2d_i16(assembly::WIDE, window, channels, groups, input, weights, requantization, output)
+        wide::conv_2d_i16::<Self>(window, channels, groups, input, weights, requantization, output)
     }
 
     fn depthwise_conv_2d_i16(
@@ -131,7 +138,7 @@ impl Core for Mve {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::depthwise_conv_2d_i16(assembly::WIDE, window, channels, input, weights, requantization, output)
+        wide::depthwise_conv_2d_i16::<Self>(window, channels, input, weights, requantization, output)
     }
 
     fn fully_connected_i16(
@@ -141,7 +148,7 @@ impl Core for Mve {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::fully_connected_i16(assembly::WIDE, depth, input, weights, requantization, output)
+        wide::fully_connected_i16::<Self>(depth, input, weights, requantization, output)
     }
 }
 

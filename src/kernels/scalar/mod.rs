@@ -32,12 +32,17 @@ mod stream;
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
 use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
-use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window, wide};
+use super::wide::{self, Kernels, Wide};
+use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window};
 use crate::fixed::Multiplier;
 
 /// A core without instructions for signal processing.
 #[derive(Debug, Clone, Copy)]
 pub struct Scalar;
+
+impl Wide for Scalar {
+    const KERNELS: Kernels = assembly::WIDE;
+}
 
 impl Core for Scalar {
     fn conv_2d_packed(
@@ -124,7 +129,7 @@ impl Core for Scalar {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::conv_2d_i16(assembly::WIDE, window, channels, groups, input, weights, requantization, output)
+        wide::conv_2d_i16::<Self>(window, channels, groups, input, weights, requantization, output)
     }
 
     fn depthwise_conv_2d_i16(
@@ -135,7 +140,7 @@ impl Core for Scalar {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::depthwise_conv_2d_i16(assembly::WIDE, window, channels, input, weights, requantization, output)
+        wide::depthwise_conv_2d_i16::<Self>(window, channels, input, weights, requantization, output)
     }
 
     fn fully_connected_i16(
@@ -145,7 +150,7 @@ impl Core for Scalar {
         requantization: &WideRequantization<'_>,
         output: &mut [i16],
     ) -> Result {
-        wide::fully_connected_i16(assembly::WIDE, depth, input, weights, requantization, output)
+        wide::fully_connected_i16::<Self>(depth, input, weights, requantization, output)
     }
 }
 
