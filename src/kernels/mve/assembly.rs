@@ -16,6 +16,7 @@ global_asm!(
     include_str!("copy.s"),
     include_str!("stream.s"),
     include_str!("attention.s"),
+    include_str!("taps.s"),
     include_str!("rows.s"),
     include_str!("wide.s"),
     include_str!("channels.s"),
@@ -208,6 +209,24 @@ pub struct Context {
     pub results: *mut [i32; 8],
 }
 
+/// What a depthwise window of row-major weights is given; see `taps.s`.
+#[repr(C)]
+pub struct Taps {
+    pub input: *const i8,
+    pub weights: *const i8,
+    pub rows: usize,
+    pub columns: usize,
+    pub steps: [usize; 2],
+    pub advances: [usize; 2],
+    pub input_offset: i32,
+    pub channels: usize,
+    pub bias: *const i32,
+    pub mantissas: *const i32,
+    pub exponents: *const i8,
+    pub output: *mut i8,
+    pub zero_point: i32,
+}
+
 /// What the products of rows are given; see `rows.s`.
 #[repr(C)]
 pub struct Rows {
@@ -241,6 +260,8 @@ unsafe extern "C" {
     pub fn nervelet_mve_scores(frame: *mut Scores);
     pub fn nervelet_mve_powers(frame: *const Powers) -> u32;
     pub fn nervelet_mve_context(frame: *const Context);
+    pub fn nervelet_mve_taps(frame: *mut Taps);
+    pub fn nervelet_mve_dot(input: *const i8, weights: *const i8, count: usize, input_offset: i32) -> i32;
     pub fn nervelet_mve_rows(frame: *const Rows);
     pub fn nervelet_mve_add(frame: *const Add);
     pub fn nervelet_mve_add_wide(frame: *const Add);

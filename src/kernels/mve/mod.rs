@@ -7,6 +7,7 @@
 //! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `pooling.s` | the largest of sixteen channels, means of eight |
+//! | `taps.s` | row-major weights: eight channels of any window, products of rows |
 //! | `wide.s` | one channel by four pixels of int16: convolutions |
 //! | `channels.s` | four channels of one pixel of int16: depthwise convolutions, dense layers |
 //! | `attention.s` | two queries at a time: scores, powers of one half, sums of values |
@@ -28,12 +29,13 @@ mod matrix;
 mod pooling;
 mod rows;
 mod stream;
+mod taps;
 
 use super::blocked_attention;
 use super::packing::{self, mve::Layout};
 use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
 use super::wide::{self, Kernels, Wide};
-use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window};
+use super::{Code, Core, OutOfBounds, PackedLayer, Requantization, Result, RowQuads, WideRequantization, Window};
 use crate::fixed::Multiplier;
 
 /// A core with vector instructions.
@@ -45,6 +47,21 @@ impl Wide for Mve {
 }
 
 impl Core for Mve {
+    fn dot(input: &[i8], weights: &[i8], input_offset: i32) -> i32 {
+        taps::dot(input, weights, input_offset)
+    }
+
+    fn depthwise_conv_2d(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        weights: &[i8],
+        requantization: &Requantization<'_>,
+        output: &mut [i8],
+    ) -> Result {
+        taps::depthwise_conv_2d(window, channels, input, weights, requantization, output)
+    }
+
     fn conv_2d_packed(
         window: &Window,
         channels: [usize; 2],

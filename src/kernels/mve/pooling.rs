@@ -53,7 +53,7 @@ fn pixels(
                 low,
                 high,
             };
-            // SAFETY: reads all channels, at least one, at each of `width` columns, `step` apart, of `height` rows, `row_step`
+            // SAFETY: reads all channels, at least one, for means at least eight, at each of `width` columns, `step` apart, of `height` rows, `row_step`
             // apart, both at least 1; `codes` ends with all channels of the last one. Writes all channels of `pixel`.
             unsafe { kernel(&raw const frame) };
         }
@@ -63,7 +63,7 @@ fn pixels(
 
 /// The rounded mean of the codes inside the image.
 pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
-    if window.kernel[0].saturating_mul(window.kernel[1]) > MOST_TAPS || channels == 0 {
+    if window.kernel[0].saturating_mul(window.kernel[1]) > MOST_TAPS || channels < 8 {
         return reference::average_pool_2d(window, channels, input, range, output);
     }
     pixels(window, channels, input, range, output, 0, nervelet_mve_average_pool)

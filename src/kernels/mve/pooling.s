@@ -51,15 +51,13 @@ nervelet_mve_average_pool:
     vmovlb.s8 q2, q2
     vmovlb.s8 q3, q3
 1:
-    vctp.16 r3
     vmov.i16 q0, #0
     mov r0, r1
     mov r12, r5
 2:
     dls lr, r4
 3:
-    vpst
-    vldrbt.s16 q1, [r0]
+    vldrb.s16 q1, [r0]
     vadd.i16 q0, q0, q1
     add r0, r6
     le lr, 3b
@@ -81,10 +79,17 @@ nervelet_mve_average_pool:
     vsub.i16 q0, q1, q0
     vmax.s16 q0, q0, q2
     vmin.s16 q0, q0, q3
-    vpst
-    vstrbt.16 q0, [r2], #8
-    adds r1, #8
+    vstrb.16 q0, [r2], #8
     subs r3, #8
-    bgt 1b
+    ble 4f
+    @ The last eight channels may overlap the ones before.
+    rsb r0, r3, #8
+    bic r0, r0, r0, asr #31
+    add r3, r0
+    subs r2, r2, r0
+    rsb r0, r0, #8
+    add r1, r0
+    b 1b
+4:
     vpop {d8-d9}
     pop {r4-r11, pc}

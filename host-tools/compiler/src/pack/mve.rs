@@ -16,6 +16,8 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
         true if inputs == 1 && outputs > 1 => &[Layout::FlatPairs],
         true if inputs == outputs && outputs >= LEAST_CHANNELS => &[Layout::Planes, Layout::Columns],
         true => &[],
+        // Few rows of weights are multiplied where they lie.
+        false if pixels == 1 && window.kernel == [1; 2] && outputs < Layout::Eights.lanes() => &[],
         false if pixels < 4 => &[Layout::Eights, Layout::FlatPairs],
         false if by_rows(shape) => &[Layout::RowPairs, Layout::FlatPairs],
         false => &[Layout::FlatPairs],
