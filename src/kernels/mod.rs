@@ -23,6 +23,8 @@ pub mod rows;
 pub mod scalar;
 pub mod scaled_sum;
 pub mod scaling;
+#[cfg(any(nervelet_armv7em, nervelet_armv7m, nervelet_armv6m))]
+mod stream;
 #[cfg(any(nervelet_armv7m, nervelet_armv6m, nervelet_mve))]
 pub mod wide;
 

@@ -244,53 +244,7 @@ pub struct Context {
     pub entry: usize,
 }
 
-/// What a row adds up to; see `stream.s`.
-#[repr(C)]
-#[derive(Default)]
-pub struct Moments {
-    pub sum: i32,
-    pub squares: [u32; 2],
-}
-
-/// What a normalisation is given; see `stream.s`.
-#[repr(C)]
-pub struct Normalize {
-    pub x: *const i16,
-    pub end: *const i16,
-    pub gamma: *const i16,
-    pub beta: *const i32,
-    pub output: *mut i16,
-    pub factor: i32,
-    pub offset: i32,
-    pub root: u32,
-    pub high_shift: u32,
-    pub shift: u32,
-}
-
-/// What a change of scale is given; see `stream.s`.
-#[repr(C)]
-pub struct Rescale {
-    pub x: *const u8,
-    pub output: *mut u8,
-    pub factor: i32,
-    pub offset: i32,
-    pub mantissa: i32,
-    pub right: i32,
-    pub zero_point: i32,
-    pub end: *const u8,
-}
-
 unsafe extern "C" {
-    /// Codes of int16 as codes of int8.
-    pub fn nervelet_narrow(frame: *const Rescale);
-    /// Codes of int8 as codes of int16.
-    pub fn nervelet_widen_codes(frame: *const Rescale);
-    /// The sum of codes and of their squares.
-    pub fn nervelet_moments(x: *const i16, count: usize, moments: *mut Moments);
-    /// Normalises a row.
-    pub fn nervelet_normalize(frame: *const Normalize);
-    /// A function as a table.
-    pub fn nervelet_interpolate(x: *const i16, end: *const i16, table: *const i16, output: *mut i16);
     /// The sum of two tensors of int16.
     pub fn nervelet_add_wide(frame: *const Add);
     /// Scores of two queries with all keys.

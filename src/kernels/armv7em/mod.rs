@@ -30,14 +30,19 @@ mod dot;
 mod image;
 mod pooling;
 mod rows;
-mod stream;
 mod wide;
 
 use super::blocked_attention;
 use super::packing::{self, armv7em::Layout};
 use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
-use super::{Code, Core, PackedLayer, Result, RowQuads, WideRequantization, Window};
+use super::{Code, Core, PackedLayer, Result, RowQuads, WideRequantization, Window, stream};
 use crate::fixed::Multiplier;
+
+/// The doubling of what a change of scale multiplies: the double of the product's high word is taken.
+pub(super) const DOUBLING: u32 = 1;
+/// The largest input of a change of scale, without its zero point, for any factor and for a power of two above 1: its double
+/// is 32 bits.
+pub(super) const LARGEST: [i64; 2] = [(1 << 30) - 1; 2];
 
 /// An Armv7E-M core.
 #[derive(Debug, Clone, Copy)]

@@ -178,42 +178,6 @@ pub struct MaxPool {
     pub advance: usize,
 }
 
-/// What a row adds up to; see `stream.s`.
-#[repr(C)]
-#[derive(Default)]
-pub struct Moments {
-    pub sum: i32,
-    pub squares: [u32; 2],
-}
-
-/// What a normalisation is given; see `stream.s`.
-#[repr(C)]
-pub struct Normalize {
-    pub x: *const i16,
-    pub end: *const i16,
-    pub gamma: *const i16,
-    pub beta: *const i32,
-    pub output: *mut i16,
-    pub factor: i32,
-    pub offset: i32,
-    pub root: u32,
-    pub high_shift: u32,
-    pub shift: u32,
-}
-
-/// What a change of scale is given; see `stream.s`.
-#[repr(C)]
-pub struct Rescale {
-    pub x: *const u8,
-    pub output: *mut u8,
-    pub factor: i32,
-    pub offset: i32,
-    pub mantissa: i32,
-    pub right: i32,
-    pub zero_point: i32,
-    pub end: *const u8,
-}
-
 /// What the products of rows are given; see `rows.s`.
 #[repr(C)]
 pub struct Rows {
@@ -252,16 +216,6 @@ unsafe extern "C" {
     pub fn nervelet_add(frame: *const Add);
     /// The same of int16 codes.
     pub fn nervelet_add_wide(frame: *const Add);
-    /// Adds up a row.
-    pub fn nervelet_moments(x: *const i16, count: usize, moments: *mut Moments);
-    /// Normalises a row.
-    pub fn nervelet_normalize(frame: *const Normalize);
-    /// Interpolates in a table.
-    pub fn nervelet_interpolate(x: *const i16, end: *const i16, table: *const i16, output: *mut i16);
-    /// Makes int8 codes of int16 codes.
-    pub fn nervelet_narrow(frame: *const Rescale);
-    /// The other way round.
-    pub fn nervelet_widen_codes(frame: *const Rescale);
     /// Joins four windows of `rows` rows of `4 * units` codes, `advance` bytes apart, to `8 * units` words a row.
     pub fn nervelet_join(sources: *const [*const i8; 4], target: *mut u32, units: usize, rows: usize, advance: usize);
     /// Computes all records for a block of four pixels.

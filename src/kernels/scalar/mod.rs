@@ -27,14 +27,19 @@ mod depthwise;
 mod image;
 mod pooling;
 mod rows;
-mod stream;
 
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
 use super::reference::{AddParameters, Attention, Broadcast, LayerNorm, MulParameters};
 use super::wide::{self, Kernels, Wide};
-use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window};
+use super::{Code, Core, OutOfBounds, PackedLayer, Result, RowQuads, WideRequantization, Window, stream};
 use crate::fixed::Multiplier;
+
+pub(super) use assembly::DOUBLING;
+
+/// The largest input of a change of scale, without its zero point: the kernels' products take 16 bits, or 18 where the
+/// mantissa, a power of two above 1, has no lower half.
+pub(super) const LARGEST: [i64; 2] = [1 << 15, (1 << 17) - 2];
 
 /// A core without instructions for signal processing.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,70 @@
-//! Int16 rows and functions in assembly.
+//! Int16 codes one after the other: normalisation, tables, changes of scale. The cores without vectors have the same
+//! routines, each in its own `stream.s`.
 
-use super::super::reference::{self, LayerNorm, root_of_variance};
-use super::super::{Code, OutOfBounds, Result};
-use super::assembly::{Moments, Normalize, Rescale};
-use super::assembly::{
-    nervelet_interpolate, nervelet_moments, nervelet_narrow, nervelet_normalize, nervelet_widen_codes,
-};
+#![expect(unsafe_code, reason = "compilers spill what these kernels keep in registers")]
+
+use super::reference::{self, LayerNorm, root_of_variance};
+use super::{Code, OutOfBounds, Result};
 use crate::fixed::Multiplier;
+
+#[cfg(nervelet_armv7em)]
+use super::armv7em::{DOUBLING, LARGEST};
+#[cfg(not(nervelet_armv7em))]
+use super::scalar::{DOUBLING, LARGEST};
+
+/// What a row adds up to.
+#[repr(C)]
+#[derive(Default)]
+struct Moments {
+    sum: i32,
+    squares: [u32; 2],
+}
 
 impl Moments {
     fn squares(&self) -> u64 {
         u64::from(self.squares[0]) | u64::from(self.squares[1]) << 32
     }
+}
+
+/// What a normalisation is given.
+#[repr(C)]
+struct Normalize {
+    x: *const i16,
+    end: *const i16,
+    gamma: *const i16,
+    beta: *const i32,
+    output: *mut i16,
+    factor: i32,
+    offset: i32,
+    root: u32,
+    high_shift: u32,
+    shift: u32,
+}
+
+/// What a change of scale is given.
+#[repr(C)]
+struct Rescale {
+    x: *const u8,
+    output: *mut u8,
+    factor: i32,
+    offset: i32,
+    mantissa: i32,
+    right: i32,
+    zero_point: i32,
+    end: *const u8,
+}
+
+unsafe extern "C" {
+    /// The sum of codes and of their squares.
+    fn nervelet_moments(x: *const i16, count: usize, moments: *mut Moments);
+    /// Normalises a row.
+    fn nervelet_normalize(frame: *const Normalize);
+    /// A function as a table.
+    fn nervelet_interpolate(x: *const i16, end: *const i16, table: *const i16, output: *mut i16);
+    /// Codes of int16 as codes of int8.
+    fn nervelet_narrow(frame: *const Rescale);
+    /// Codes of int8 as codes of int16.
+    fn nervelet_widen_codes(frame: *const Rescale);
 }
 
 /// The normalisation of one row.
@@ -26,7 +79,7 @@ pub fn layer_norm_i16(norm: &LayerNorm<'_>, x: &[i16], codes: &mut [i16]) {
         return reference::layer_norm_i16(norm, x, codes);
     }
     let mut moments = Moments::default();
-    // SAFETY: reads `count` codes, in words, which may be unaligned on these cores, and writes the moments.
+    // SAFETY: reads `count` codes, at least one, and writes the moments.
     unsafe { nervelet_moments(x.as_ptr(), count, &raw mut moments) };
     let sum = if norm.centred { moments.sum } else { 0 };
     let (root, exponent) = root_of_variance(norm, count as u32, sum, moments.squares());
@@ -91,28 +144,31 @@ fn rescale<I: Code, C: Code>(
     codes: &mut [C],
 ) -> Option<Rescale> {
     let exponent = i32::from(multiplier.exponent);
-    // The double of the product's high word; a power of two above 1 is exact, so that it may lose a bit that was added.
+    // A power of two above 1 is exact, so that it may lose a bit that was added.
+    let power = multiplier.mantissa == 1 << 30;
     let (left, right) = match exponent {
-        ..=-1 => (1, -exponent),
-        1.. if multiplier.mantissa == 1 << 30 => (exponent as u32 + 2, 1),
+        ..=-1 => (0, -exponent),
+        1.. if power => (exponent as u32 + 1, 1),
         _ => return None,
     };
-    let offset = i64::from(input_zero_point).wrapping_neg().wrapping_shl(left);
-    let [low, high] = I::RANGE.map(|code| (i64::from(code) << left).wrapping_add(offset));
+    let [of_any, of_power] = LARGEST;
+    let largest = if power { of_power } else { of_any };
+    let [low, high] = I::RANGE.map(|code| i64::from(code).wrapping_sub(input_zero_point.into()).wrapping_shl(left));
     let fits = range == C::RANGE
         && left < 24
         && right < 32
-        && i32::try_from(low).is_ok()
-        && i32::try_from(high).is_ok()
+        && -largest <= low
+        && high <= largest
         && (-32_768..=32_767).contains(&zero_point)
         && !x.is_empty()
         && x.len() == codes.len();
     let input = x.as_ptr_range();
+    let left = left.wrapping_add(DOUBLING);
     fits.then_some(Rescale {
         x: input.start.cast(),
         output: codes.as_mut_ptr().cast(),
-        factor: 1 << left,
-        offset: offset as i32,
+        factor: 1_i32.wrapping_shl(left),
+        offset: input_zero_point.wrapping_neg().wrapping_shl(left),
         mantissa: multiplier.mantissa,
         right,
         zero_point,
