@@ -44,15 +44,33 @@ pub fn conv_2d(
             }
             &*copy
         };
-        let pixel = Pixel { layer, record, inputs };
-        let whole = record.wrapping_mul(outputs / 2);
-        let (words, overlapping) = layer.words.split_at_checked(whole).ok_or(OutOfBounds)?;
-        pixel.channels(words, sums, segment, codes)?;
-        // A last record of channels that don't fill it begins earlier.
-        let last = codes.get_mut(outputs.wrapping_sub(2)..).ok_or(OutOfBounds)?;
-        pixel.channels(overlapping, sums, segment, last)?;
+        Pixel { layer, record, inputs }.all_channels(sums, segment, codes)?;
     }
     Ok(())
+}
+
+/// One row of a dense layer: a convolution of one pixel, without an image.
+pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
+    let (layout, outputs) = (layer.packing.layout, output.len());
+    let filter = layout.filter(1, input.len());
+    let record = layout.record_words(filter.depth);
+    if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
+        return Err(OutOfBounds);
+    }
+    let copied = if filter.depth == input.len() { 0 } else { filter.depth / 4 };
+    let (copy, rest) = scratch.split_at_mut_checked(copied).ok_or(OutOfBounds)?;
+    let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
+    let (sums, segment) = rest.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
+    let inputs = if copied == 0 {
+        input
+    } else {
+        // What is behind the row meets weights of zero.
+        let (row, behind) = copy.split_at_mut_checked(input.len()).ok_or(OutOfBounds)?;
+        row.copy_from_slice(input);
+        behind.fill(0);
+        &*copy
+    };
+    Pixel { layer, record, inputs }.all_channels(bytemuck::cast_slice_mut(sums), segment, output)
 }
 
 /// The inputs of one output pixel.
@@ -64,9 +82,22 @@ struct Pixel<'a> {
 }
 
 impl Pixel<'_> {
+    /// The codes of all channels.
+    fn all_channels(&self, sums: &mut [i32], segment: &mut [u32], codes: &mut [i8]) -> Result {
+        let whole = self.record.wrapping_mul(codes.len() / 2);
+        let (words, overlapping) = self.layer.words.split_at_checked(whole).ok_or(OutOfBounds)?;
+        self.channels(words, sums, segment, codes)?;
+        // A last record of channels that don't fill it begins earlier.
+        let last = codes.get_mut(codes.len().wrapping_sub(2)..).ok_or(OutOfBounds)?;
+        self.channels(overlapping, sums, segment, last)
+    }
+
     /// The codes of some records.
     fn channels(&self, words: &[u32], sums: &mut [i32], segment: &mut [u32], codes: &mut [i8]) -> Result {
         let group = SUMS / 2;
+        if words.is_empty() {
+            return Ok(());
+        }
         // Of four inputs there are six words.
         let most = segment.len() / 6 * 4;
         let mut widened = 0;
