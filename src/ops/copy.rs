@@ -14,10 +14,8 @@ fn verify(view: &StepView<'_>) -> Result<(), Error> {
 }
 
 fn run(call: &mut Call<'_, '_>) -> kernels::Result {
-    let input = call.view.input(0)?;
-    let regions = call.output()?;
-    let [bytes] = regions.writable;
-    let source = regions.rest.read::<u8>(input)?;
+    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
+    let (source, _, bytes) = call.input_scratch_and_output(input, output)?;
     if source.len() != bytes.len() {
         return Err(OutOfBounds);
     }

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
 use crate::kernels::packing::Packing;
 use crate::kernels::{self, Active, Core, OutOfBounds, PackedLayer, Window};
@@ -115,6 +116,7 @@ fn run_window(call: &mut Call<'_, '_>) -> kernels::Result {
     let layer = weights.layer(call.view, input, output)?;
     let depthwise = call.view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
+    let (x, scratch, codes) = (bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes));
     if depthwise {
         Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
     } else {
@@ -139,7 +141,9 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (depth, outputs) = (depth as usize, outputs(call.view)?);
     let layer = weights.layer(call.view, input, output)?;
-    let (mut x, scratch, mut codes) = call.input_scratch_and_output(input, output)?;
+    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
+    let scratch = elements(scratch)?;
+    let (mut x, mut codes): (&[i8], &mut [i8]) = (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(codes));
     while !codes.is_empty() {
         let (row, rest) = x.split_at_checked(depth).ok_or(OutOfBounds)?;
         let (target, behind) = codes.split_at_mut_checked(outputs.max(1)).ok_or(OutOfBounds)?;

@@ -91,8 +91,7 @@ fn run(call: &mut Call<'_, '_>) -> kernels::Result {
     let (input, output) = (view.input(0)?, view.output(0)?);
     let extents = [last(input), last(output)];
     let rows = rows.over(view, extents[0])?;
-    let regions = call.output_and_scratch()?;
-    let [codes, scratch] = regions.writable;
-    let x = regions.rest.read(input)?;
+    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
+    let x = bytemuck::try_cast_slice(x).map_err(|_| OutOfBounds)?;
     dense_rows(&rows, extents, range, x, elements(scratch)?, elements(codes)?, Active::row_product)
 }

@@ -3,7 +3,7 @@
 use bytemuck::{AnyBitPattern, NoUninit};
 use serde::Deserialize;
 
-use super::regions::{Regions, elements};
+use super::regions::Regions;
 use super::tensor::{DataType, Place, Span, Tensor, Tensors};
 use super::{Error, OpKind, QuantizedElement, words};
 use crate::kernels::{OutOfBounds, parts};
@@ -226,8 +226,8 @@ impl Tensor {
     }
 }
 
-/// The codes that a layer reads, its scratch memory and the codes that it writes.
-type LayerMemory<'r> = (&'r [i8], &'r mut [u32], &'r mut [i8]);
+/// What a layer reads, its scratch memory and what it writes.
+type LayerMemory<'r> = (&'r [u8], &'r mut [u8], &'r mut [u8]);
 
 /// A step at work on the arena.
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl<'m> Call<'_, 'm> {
         Regions::carve(self.arena, self.view.constants, [output.span(), self.view.record.scratch])
     }
 
-    /// The int8 codes of the step's one input, its scratch memory and the codes of its output.
+    /// The bytes of the step's one input, its scratch memory and the bytes of its output.
     pub(super) fn input_scratch_and_output(
         &mut self,
         input: &Tensor,
@@ -264,6 +264,6 @@ impl<'m> Call<'_, 'm> {
         if input.place == Place::Constant {
             x = self.view.constants.get(constant).ok_or(OutOfBounds)?;
         }
-        Ok((bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes)))
+        Ok((x, scratch, codes))
     }
 }

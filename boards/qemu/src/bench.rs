@@ -27,7 +27,6 @@ fn run(job: &Job, operators: &'static [&'static Operator], arena: &mut [u8]) -> 
         })
     });
     let (model, mut session) = opened?;
-    job::describe(&model);
 
     // As a product runs it: nobody watches.
     let mut inputs = HostFile::open(file::INPUTS)?;
