@@ -151,7 +151,7 @@ impl<'m> Model<'m> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    /// A view of the steps, see [`StepView::of`].
+    /// A step with what it refers to.
     pub(crate) fn view(&self, record: &'m StepRecord) -> StepView<'m> {
         let Program { header, constants, tensors, words, .. } = self.program;
         StepView { record, words, tensors, constants, arena_bytes: header.arena_bytes as usize }

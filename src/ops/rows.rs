@@ -1,7 +1,7 @@
 //! Rows of int8 weights over int16 inputs, and a dense layer of them.
 //!
 //! Input `[.., depth]`, output `[.., outputs]`, both int16 with zero point 0: every sum is exact, every output code rounded
-//! once, see [`kernels::rows`](crate::kernels::rows). The step has scratch memory for a padded input and the results of all
+//! once, see [`kernels::rows`]. The step has scratch memory for a padded input and the results of all
 //! rows.
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::kernels::{self, Active, Core, OutOfBounds, RowQuads};
 /// The dense layer.
 pub static DENSE: Operator = Operator { kind: OpKind::DenseRowsInt16, verify, run };
 
-/// Rows of int8 weights with the factors of their sums; see [`kernels::rows`](crate::kernels::rows).
+/// Rows of int8 weights with the factors of their sums; see [`kernels::rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rows {
