@@ -13,6 +13,8 @@
 pub mod armv7em;
 pub mod blocked_attention;
 mod code;
+#[cfg(any(nervelet_armv7em, nervelet_armv7m, nervelet_armv6m))]
+mod image;
 #[cfg(nervelet_mve)]
 pub mod mve;
 pub mod packing;

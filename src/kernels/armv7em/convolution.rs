@@ -1,6 +1,7 @@
 //! Convolutions and dense layers as matrix products: pixels are widened into scratch memory, a few blocks of four at a
 //! time or one by one, and all output channels are computed for them.
 
+use super::super::image::Image;
 use super::super::packing::armv7em::Layout;
 use super::super::packing::{self, Filter};
 use super::super::scaling::Scaling;
@@ -10,7 +11,7 @@ use super::assembly::{
     nervelet_widen_plain, offsets,
 };
 use super::dense::{self, TURNED};
-use super::image::{Image, one_row};
+use super::image::one_row;
 use super::own;
 
 /// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does.
@@ -89,11 +90,10 @@ impl Widening<'_> {
             return Ok(count);
         }
         let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
-        let whole = |[a, b, c, d]: [[isize; 2]; 4]| {
-            Some([image.whole(a)?, image.whole(b)?, image.whole(c)?, image.whole(d)?].map(<[i8]>::as_ptr))
-        };
-        if let Some(sources) = whole(origins) {
-            // SAFETY: each window has `rows` rows of `padded_row` codes, `row_step` apart, as `whole` cut it.
+        let whole = |origin| image.rows(origin, 0, image.filter.rows);
+        if let [Some(a), Some(b), Some(c), Some(d)] = origins.map(whole) {
+            let sources = [a, b, c, d].map(<[i8]>::as_ptr);
+            // SAFETY: each window has `rows` rows of `padded_row` codes, `row_step` apart, as `rows` cut it.
             unsafe { self.widen(sources, [rows, row_step], 0, 1, first, target)? };
             return Ok(1);
         }
@@ -294,7 +294,7 @@ fn pixels(
     for (pixel, codes) in (0..rows.wrapping_mul(columns)).zip(output.chunks_exact_mut(outputs)) {
         let origin = image.origin(pixel);
         for (row, target) in (0..image.filter.rows).zip(inputs.chunks_exact_mut(padded_row / 2)) {
-            match image.row(origin, row) {
+            match image.rows(origin, row, 1) {
                 Some(codes) => dense::spread(codes, target)?,
                 None => {
                     image.stage(origin, row, staging)?;

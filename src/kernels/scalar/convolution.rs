@@ -1,10 +1,10 @@
 //! Convolutions as matrix products: the windows of four pixels are joined in scratch memory, and all output channels
 //! are computed for them.
 
+use super::super::image::Image;
 use super::super::packing;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{Entry, MATRIX, Matrix, nervelet_join, nervelet_matrix};
-use super::image::Image;
 
 /// Int8 convolution with packed weights.
 pub fn conv_2d(

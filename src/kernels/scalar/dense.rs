@@ -1,10 +1,10 @@
 //! Dense layers and very small images: inputs are widened, as many at a time as scratch memory holds, for the sums of a
 //! group of channels.
 
+use super::super::image::Image;
 use super::super::packing::scalar::{SUMS, window_words};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{DENSE, Dense, Entry, Finish, nervelet_dense, nervelet_finish};
-use super::image::Image;
 
 /// Words of a record's biases, which the chunk follows.
 const BIASES: usize = 2;

@@ -24,7 +24,6 @@ mod assembly;
 mod convolution;
 mod dense;
 mod depthwise;
-mod image;
 mod pooling;
 mod rows;
 

@@ -1,7 +1,7 @@
 //! The input of a convolution as the rows of a matrix: one for each output pixel.
 
-use super::super::packing::Filter;
-use super::super::{OutOfBounds, Result, Window};
+use super::packing::Filter;
+use super::{OutOfBounds, Result, Window};
 
 /// An image with the windows over it.
 pub struct Image<'a> {
@@ -56,19 +56,33 @@ impl<'a> Image<'a> {
         self.input.get(at..at.wrapping_add(length))
     }
 
-    /// Copies one row of a window tap by tap.
+    /// Copies one row of a window; zero points, which count as 0, stand for what is outside the image.
     #[inline(never)]
     pub fn stage(&self, [top, left]: [isize; 2], row: usize, staging: &mut [i8]) -> Result {
         staging.fill(self.zero_point);
-        let Window { input: [rows, columns], kernel, dilation, .. } = *self.window;
-        let y = top.wrapping_add_unsigned(row.wrapping_mul(dilation[0]));
+        let [rows, columns] = self.window.input;
+        let y = top.wrapping_add_unsigned(row.wrapping_mul(self.window.dilation[0]));
         let Some(y) = usize::try_from(y).ok().filter(|y| *y < rows) else { return Ok(()) };
-        for (tap, target) in (0..kernel[1]).zip(staging.chunks_exact_mut(self.channels.max(1))) {
-            let x = left.wrapping_add_unsigned(tap.wrapping_mul(dilation[1]));
-            let Some(x) = usize::try_from(x).ok().filter(|x| *x < columns) else { continue };
+        let mut copy = |tap: usize, x: usize, count: usize| {
+            let [tap, length] = [tap, count].map(|taps| taps.wrapping_mul(self.channels));
             let at = y.wrapping_mul(columns).wrapping_add(x).wrapping_mul(self.channels);
-            let codes = self.input.get(at..at.wrapping_add(target.len())).ok_or(OutOfBounds)?;
-            target.iter_mut().zip(codes).for_each(|(target, code)| *target = *code);
+            let codes = self.input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
+            staging.get_mut(tap..tap.wrapping_add(length)).ok_or(OutOfBounds)?.copy_from_slice(codes);
+            Ok(())
+        };
+        let kernel = self.window.kernel[1];
+        if self.window.dilation[1] == 1 {
+            // Taps in the image follow each other.
+            let first = left.min(0).unsigned_abs();
+            let x = left.max(0).unsigned_abs();
+            let count = kernel.saturating_sub(first).min(columns.saturating_sub(x));
+            return if count == 0 { Ok(()) } else { copy(first, x, count) };
+        }
+        for tap in 0..kernel {
+            let x = left.wrapping_add_unsigned(tap.wrapping_mul(self.window.dilation[1]));
+            if let Some(x) = usize::try_from(x).ok().filter(|x| *x < columns) {
+                copy(tap, x, 1)?;
+            }
         }
         Ok(())
     }
