@@ -265,4 +265,10 @@ kinds! {
     DepthwiseConv2dPacked = 121,
     /// Dense layer of int8 with weights packed for a core.
     FullyConnectedPacked = 122,
+    /// Mean over the first of neighbouring rows of int8.
+    MaskedMeanInt8 = 123,
+    /// Mean over the first of neighbouring rows of int16.
+    MaskedMeanInt16 = 124,
+    /// Mean over the first of neighbouring rows of f32.
+    MaskedMeanFloat32 = 125,
 }

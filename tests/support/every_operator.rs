@@ -406,5 +406,7 @@ fn encoder(masked: bool, random: &mut Random) -> Graph {
     let y = dense(&mut net, y);
     let x = net.layer(Op::Add { activation: NONE }, &[x, y], &shape);
     let x = net.layer(Op::RmsNorm { epsilon: 1e-5 }, &[x, gamma], &shape);
-    net.finish(&[x])
+    let Some(length) = length else { return net.finish(&[x]) };
+    let mean = net.layer(Op::Mean { axes: vec![1], keep_dims: false }, &[x, length], &[1, width]);
+    net.finish(&[x, mean])
 }

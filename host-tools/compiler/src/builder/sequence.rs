@@ -207,12 +207,41 @@ impl GraphBuilder {
         Ok(self.node(&format!("{name}.heads"), Op::Rearrange(map), vec![context], shape))
     }
 
+    /// The mean over the steps of a sequence, as `[1, channels]`: over as many as an integer of one element says, or all.
+    ///
+    /// # Errors
+    /// Where `x` is no sequence, or the length is no integer.
+    pub fn mean_of_length(&mut self, name: &str, x: TensorId, length: Option<TensorId>) -> Result<TensorId> {
+        self.expect_length(name, length)?;
+        let shape = self.shape(x);
+        let [.., _, channels] = shape[..] else { bail!("{name}: {shape:?} is no sequence") };
+        let inputs = [x].into_iter().chain(length).collect();
+        let op = Op::Mean { axes: (0..shape.len() - 1).collect(), keep_dims: false };
+        Ok(self.node(name, op, inputs, vec![1, channels]))
+    }
+
     fn expect_length(&self, name: &str, length: Option<TensorId>) -> Result<()> {
         let Some(length) = length else { return Ok(()) };
         let Tensor { shape, .. } = self.graph.tensor(length);
         let one = self.graph.is_integer(length) && shape.iter().product::<usize>() == 1;
         ensure!(one, "{name}: the number of steps that count is no integer of one element");
         Ok(())
+    }
+
+    /// The step of a sequence that a length, an integer of one element, makes its last, as `[1, channels]`; zeros for a length
+    /// of 0.
+    ///
+    /// # Errors
+    /// Where `x` is no sequence, or the length is no integer.
+    pub fn last_step_of_length(&mut self, name: &str, x: TensorId, length: TensorId) -> Result<TensorId> {
+        self.expect_length(name, Some(length))?;
+        let shape = self.shape(x);
+        let [.., time, channels] = shape[..] else { bail!("{name}: {shape:?} is no sequence") };
+        let steps = self.reshape(&format!("{name}.steps"), x, &[time, channels])?;
+        // With a row of zeros in front, the length is the index of the last step.
+        let pad = Op::Pad { amounts: vec![(1, 0), (0, 0)] };
+        let table = self.node(&format!("{name}.table"), pad, vec![steps], vec![time + 1, channels]);
+        Ok(self.node(name, Op::Embedding, vec![table, length], vec![1, channels]))
     }
 
     /// The last step of a sequence, as `[1, channels]`.

@@ -56,7 +56,8 @@ pub enum Op {
         /// Fused activation.
         activation: Activation,
     },
-    /// Inputs: x. Mean over the axes, which are kept as 1 or dropped.
+    /// Inputs: x, and optionally the number of rows along the axes that count, one int32. Mean over the axes, which are kept as 1
+    /// or dropped; 0 where no row counts.
     Mean {
         /// The axes reduced.
         axes: Vec<usize>,

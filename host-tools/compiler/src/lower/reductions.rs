@@ -16,16 +16,25 @@ struct Folded {
 
 impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node, axes: &[usize]) -> Result<()> {
-        let kind = self.by_type(node, 1, [OpKind::MeanInt8, OpKind::MeanInt16, OpKind::MeanFloat32])?;
+        let masked = node.inputs.len() > 1;
+        let kinds = match masked {
+            false => [OpKind::MeanInt8, OpKind::MeanInt16, OpKind::MeanFloat32],
+            true => [OpKind::MaskedMeanInt8, OpKind::MaskedMeanInt16, OpKind::MaskedMeanFloat32],
+        };
+        let kind = self.by_type(node, 1, kinds)?;
         let Folded { input, count, channels } = self.neighbours(node, axes)?;
         let parameters = match self.output(node)?.data_type {
             DataType::Float32 => mean::Parameters { count, channels, mantissa: 0, exponent: 0 },
             _ => {
                 let [s_in, s_out] = [scale(self.input(node, 0)?)?.scale, scale(self.output(node)?)?.scale];
-                mean::Parameters::codes(count, channels, s_in, s_out)
+                // A mask's count divides when it is known.
+                let codes = if masked { mean::Parameters::sum } else { mean::Parameters::codes };
+                codes(count, channels, s_in, s_out)
             }
         };
-        self.fold(node, kind, input, &parameters)
+        let inputs = [input].into_iter().chain(self.operands(&node.inputs[1..])?).collect();
+        let outputs = self.operands(&node.outputs)?;
+        self.program.step(kind, &node.name, inputs, outputs, &parameters)
     }
 
     pub(super) fn reduce(&mut self, node: &Node, reduction: Reduction, axes: &[usize]) -> Result<()> {

@@ -68,7 +68,7 @@ pub(super) fn activations(node: &Node) -> Vec<usize> {
         Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::TransposeConv2d { .. } | Op::FullyConnected { .. } => {
             vec![0]
         }
-        Op::Embedding | Op::MaskedSoftmax { .. } => vec![0],
+        Op::Embedding | Op::MaskedSoftmax { .. } | Op::Mean { .. } => vec![0],
         Op::Attention { .. } => vec![0, 1, 2],
         Op::DenseRows { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => vec![0],
         Op::Recurrent { .. } => (0..node.inputs.len()).filter(|position| !(1..5).contains(position)).collect(),
