@@ -39,6 +39,9 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
         compiled(&graph, Target::Any);
     }
+    for data_type in [DataType::Int8, DataType::Int16, DataType::Float32] {
+        compiled(&first_steps(data_type, random), Target::Any);
+    }
     for graph in [functions(random), lstm(DataType::Int8, random), lstm(DataType::Float32, random)] {
         compiled(&graph, Target::Any);
     }
@@ -359,6 +362,16 @@ fn recurrent(random: &mut Random) -> Graph {
     net.finish(&[x])
 }
 
+/// A mean over as many steps as an input says.
+fn first_steps(data_type: DataType, random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(data_type, &[1, 3, 4], random);
+    let length = net.add(&[1], DataType::Int32, None, None);
+    net.graph.inputs.push(length);
+    net.graph.normalization.push(None);
+    let mean = net.layer(Op::Mean { axes: vec![1], keep_dims: false }, &[x, length], &[1, 4]);
+    net.finish(&[mean])
+}
+
 /// Attention with normalisation before and a smooth function behind, as Transformers have it; with a mask also an embedding
 /// of tokens and a recurrent layer, and how many of the steps count.
 fn encoder(masked: bool, random: &mut Random) -> Graph {
@@ -406,7 +419,5 @@ fn encoder(masked: bool, random: &mut Random) -> Graph {
     let y = dense(&mut net, y);
     let x = net.layer(Op::Add { activation: NONE }, &[x, y], &shape);
     let x = net.layer(Op::RmsNorm { epsilon: 1e-5 }, &[x, gamma], &shape);
-    let Some(length) = length else { return net.finish(&[x]) };
-    let mean = net.layer(Op::Mean { axes: vec![1], keep_dims: false }, &[x, length], &[1, width]);
-    net.finish(&[x, mean])
+    net.finish(&[x])
 }
