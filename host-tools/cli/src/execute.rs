@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use nervelet::{Model, Session};
 use nervelet_compiler::AlignedBytes;
 use nervelet_qemu::Board;
+use nervelet_trainer::dataset::Dataset;
 
 use crate::arrays::{Cases, Values};
 
@@ -58,6 +59,16 @@ pub fn encode(model: &Model<'_>, arrays: &[Cases]) -> Result<Inputs> {
         }
     }
     Ok(inputs)
+}
+
+/// The rows of a dataset as the bytes of the model's inputs.
+pub fn encode_rows(model: &Model<'_>, dataset: &Dataset, rows: &[usize]) -> Result<Inputs> {
+    let count = rows.len();
+    let port = |port: usize| {
+        let values = rows.iter().filter_map(|row| dataset.inputs(*row).get(port).copied()).flatten().copied();
+        Cases { count, values: Values::Float32(values.collect()) }
+    };
+    encode(model, &(0..model.inputs().len()).map(port).collect::<Vec<_>>())
 }
 
 fn encode_one(session: &mut Session<'_, '_>, index: usize, cases: &Cases, case: usize) -> Result<Vec<u8>> {

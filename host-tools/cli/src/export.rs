@@ -10,7 +10,6 @@ use nervelet_trainer::dataset::{Dataset, Split};
 use nervelet_trainer::metrics::{Scores, argmax};
 use serde::Serialize;
 
-use crate::arrays::{Cases, Values};
 use crate::execute::{self, Inputs, Place};
 use crate::export_report;
 use crate::stream::{self, StreamArguments};
@@ -94,7 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let options = CompileOptions { trainable_head: !arguments.frozen, target: arguments.target, stream };
         match arguments.float {
             true => compile(&graph, &options),
-            false => compile_quantized(&graph, &options, calibration.iter().map(|row| example(&dataset, *row))),
+            false => compile_quantized(&graph, &options, calibration.iter().map(|row| dataset.inputs(*row))),
         }
     };
     // Scores are those of the window: what a stream gives, too, which is compared below.
@@ -120,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if rows.is_empty() {
         rows = dataset.split(Split::Val);
     }
-    let inputs = encode(&Model::from_bytes(&window.bytes)?, &dataset, &rows)?;
+    let inputs = execute::encode_rows(&Model::from_bytes(&window.bytes)?, &dataset, &rows)?;
     let mut results = measure(&run, &dataset, &window, &rows, &inputs, arguments.float)?;
     results.verified = verify(arguments, &window, &inputs)?;
     if let Some(streamed) = &streamed {
@@ -143,27 +142,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn example(dataset: &Dataset, row: usize) -> Vec<&[f32]> {
-    let mut inputs = vec![dataset.example(row)];
-    if dataset.side.is_some() {
-        inputs.push(dataset.side_example(row));
-    }
-    inputs
-}
-
-fn encode(model: &Model<'_>, dataset: &Dataset, rows: &[usize]) -> Result<Inputs> {
-    let count = rows.len();
-    let ports = model.inputs().len();
-    let arrays: Vec<Cases> = (0..ports)
-        .map(|port| {
-            let values =
-                rows.iter().filter_map(|row| example(dataset, *row).get(port).copied()).flatten().copied().collect();
-            Cases { count, values: Values::Float32(values) }
-        })
-        .collect();
-    execute::encode(model, &arrays)
 }
 
 /// Scores the float network and the model file side by side.

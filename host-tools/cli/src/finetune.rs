@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::Model;
+use nervelet::model::schema::Port;
+use nervelet::ops::DataType;
 use nervelet_qemu::{Board, FineTuneReport, Learning, Optimizer, Outcome, Samples, Settings};
 use nervelet_trainer::Run;
 use nervelet_trainer::dataset::{Dataset, Role, Split};
 use nervelet_trainer::metrics::Scores;
 use serde::Serialize;
 
-use crate::arrays::{Cases, Values};
 use crate::execute::{self, Place};
 use crate::learner::{self, Learned};
 use crate::{finetune_report, model_file};
@@ -214,8 +215,12 @@ fn load(run: Option<&Run>, data: Option<&Path>, model: &Model<'_>) -> Result<Dat
     match (run, data) {
         (Some(run), data) => run.dataset(data),
         (None, Some(data)) => {
-            let side = model.named_inputs().nth(1).map(|(name, _)| format!("{name}.npy"));
-            Dataset::array_folder(data, side.as_deref())
+            // A length is an integer, a side input is not.
+            let is_length = |port: &Port| model.tensor(port.tensor).is_some_and(|x| x.data_type == DataType::Int32);
+            let further = model.named_inputs().skip(1);
+            let (lengths, side): (Vec<_>, Vec<_>) = further.partition(|(_, port)| is_length(port));
+            let file = |ports: &[(&str, &Port)]| ports.first().map(|(name, _)| format!("{name}.npy"));
+            Dataset::array_folder(data, file(&side).as_deref(), file(&lengths).as_deref())
         }
         (None, None) => bail!("give --run or --data"),
     }
@@ -253,19 +258,8 @@ fn users(dataset: &Dataset, wanted: &[String]) -> Result<BTreeMap<String, Rows>>
 
 /// The rows as the model's inputs hold them, with their labels.
 fn samples(model: &Model<'_>, dataset: &Dataset, rows: &[usize]) -> Result<Samples> {
-    let count = rows.len();
-    let mut cases = vec![Cases {
-        count,
-        values: Values::Float32(rows.iter().flat_map(|row| dataset.example(*row)).copied().collect()),
-    }];
-    if dataset.side.is_some() {
-        cases.push(Cases {
-            count,
-            values: Values::Float32(rows.iter().flat_map(|row| dataset.side_example(*row)).copied().collect()),
-        });
-    }
     let labels = rows.iter().map(|row| u8::try_from(dataset.rows[*row].label).context("more than 256 classes"));
-    Ok(Samples { inputs: execute::encode(model, &cases)?, labels: labels.collect::<Result<_>>()? })
+    Ok(Samples { inputs: execute::encode_rows(model, dataset, rows)?, labels: labels.collect::<Result<_>>()? })
 }
 
 fn correct(predictions: &[u8], labels: &[u8]) -> usize {

@@ -137,6 +137,8 @@ pub struct Architecture {
     pub layers: Vec<Layer>,
     /// Values of the side input and the layers it passes; absent without one.
     pub side: Option<(usize, Vec<Layer>)>,
+    /// Whether it is told how many steps of an example count.
+    pub lengths: bool,
 }
 
 impl fmt::Display for Shape {
@@ -273,6 +275,7 @@ impl Architecture {
         };
         let side_values = side.as_ref().map(|(_, branch)| branch.shape.len());
         let mut plan = Plan::new("layer", Shape::Map(dataset.shape), outputs, side_values);
+        plan.lengths = dataset.lengths;
         for (index, layer) in recipe.layers.iter().enumerate() {
             let last = index + 1 == recipe.layers.len();
             plan.add(index, layer, last).map_err(|message| source.layer_error(index, layer.kind(), &message))?;
@@ -301,7 +304,12 @@ impl Architecture {
         if !plan.layers.iter().any(|layer| matches!(layer.operation, Operation::Dense { .. })) {
             return Err(source.error(&["layers"], "there is no dense layer".into()));
         }
-        Ok(Self { input: dataset.shape, layers: plan.layers, side: side.map(|(width, branch)| (width, branch.layers)) })
+        Ok(Self {
+            input: dataset.shape,
+            layers: plan.layers,
+            side: side.map(|(width, branch)| (width, branch.layers)),
+            lengths: dataset.lengths,
+        })
     }
 
     /// The layers of the side branch; none without one.
@@ -361,6 +369,26 @@ mod tests {
         let parameters = 12 * (5 * 6 + 1) + 12 * 3 + 16 * (12 + 1) + 8 * (16 + 1);
         assert_eq!(architecture.parameters(), parameters);
         assert_eq!(architecture.head_features(), 16);
+    }
+
+    #[test]
+    fn layers_that_would_take_padding_for_steps_are_refused() {
+        for (layers, refused) in [
+            (layer("conv1d", "filters = 2\nkernel = 3"), true),
+            (layer("batch_norm", ""), true),
+            (layer("max_pool", "size = 2"), true),
+            (layer("flatten", ""), true),
+            (layer("gru", "units = 3") + &layer("last_step", "") + &layer("batch_norm", ""), false),
+        ] {
+            let recipe =
+                Recipe::parse(Path::new("demo.toml"), &format!("{HEAD}{layers}{}", layer("dense", ""))).unwrap();
+            let mut facts = crate::dataset::Dataset::load(&recipe, None).unwrap().facts();
+            facts.lengths = true;
+            let error = Architecture::plan(&recipe, &facts).err().map(|error| format!("{error:#}"));
+            let named = error.as_ref().is_some_and(|error| error.contains("layer 0") && error.contains("behind"));
+            assert_eq!(named, refused, "{layers}: {error:?}");
+            assert_eq!(error.is_some(), refused, "{layers}: {error:?}");
+        }
     }
 
     #[test]

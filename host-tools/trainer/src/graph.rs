@@ -11,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::dataset::Normalization;
 use crate::network::Weight;
 
-/// The float graph of a checkpoint. With `classes` it ends in a softmax over them; without, it is an autoencoder and
+/// The float graph of a checkpoint, whose inputs are those of [`Dataset::inputs`](crate::dataset::Dataset::inputs). With `classes` it ends in a softmax over them; without, it is an autoencoder and
 /// ends in the reconstruction of the normalized input.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub(crate) fn to_graph(
     classes: &[String],
 ) -> Result<Graph> {
     let checkpoint = &in_real_units(architecture, checkpoint)?;
-    let mut branch = Branch { builder: GraphBuilder::new(name), checkpoint };
+    let mut branch = Branch { builder: GraphBuilder::new(name), checkpoint, length: None };
     let [height, width, channels] = architecture.input;
     let input = branch.builder.input("input", &[1, height, width, channels], normalization(&checkpoint.input));
     let mut side = match &architecture.side {
@@ -33,6 +33,7 @@ pub(crate) fn to_graph(
         }
         None => None,
     };
+    branch.length = architecture.lengths.then(|| branch.builder.integers("length", &[1]));
     let mut output = branch.layers(&architecture.layers, input, &mut side)?;
     if !classes.is_empty() {
         output = branch.builder.softmax("softmax", output);
@@ -65,6 +66,8 @@ fn normalization(normalization: &Normalization) -> Option<graph::Normalization> 
 struct Branch<'a> {
     builder: GraphBuilder,
     checkpoint: &'a Checkpoint,
+    /// How many steps of the example count.
+    length: Option<TensorId>,
 }
 
 impl Branch<'_> {
@@ -131,7 +134,10 @@ impl Branch<'_> {
             Operation::Activation(Activation::Tanh) => Ok(self.builder.tanh(name, x)),
             Operation::Activation(Activation::Sigmoid) => Ok(self.builder.logistic(name, x)),
             Operation::Activation(Activation::Gelu) => Ok(self.builder.gelu(name, x)),
-            Operation::LastStep => self.builder.last_step(name, x),
+            Operation::LastStep => match self.length {
+                Some(length) => self.builder.last_step_of_length(name, x, length),
+                None => self.builder.last_step(name, x),
+            },
             Operation::Recurrent(plan) => self.recurrent(layer, &plan, x),
             Operation::Encoder(plan) => self.encoder(layer, &plan, x),
             Operation::LayerNorm { epsilon } => {
@@ -141,7 +147,10 @@ impl Branch<'_> {
             Operation::PositionalEncoding(values) => self.positional_encoding(layer, values, x),
             Operation::MaxPool(window) => self.builder.max_pool_2d(name, x, window.into()),
             Operation::AveragePool(window) => self.builder.average_pool_2d(name, x, window.into()),
-            Operation::GlobalAveragePool => self.builder.global_average_pool(name, x),
+            Operation::GlobalAveragePool => match self.length {
+                Some(length) => self.builder.mean_of_length(name, x, length),
+                None => self.builder.global_average_pool(name, x),
+            },
             Operation::Flatten => match layer.input {
                 Shape::Map(_) => self.builder.reshape(name, x, &[1, layer.output.len()]),
                 Shape::Vector(_) => Ok(x),

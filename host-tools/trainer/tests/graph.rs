@@ -1,6 +1,6 @@
 //! What the compiler makes of a trained network computes what the network computed: no weight lies in the wrong order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use nervelet::{Model, Session};
@@ -86,6 +86,22 @@ training = { epochs = 2, learning_rate = 1e-2 }
 quantization = { aware_epochs = 1 }
 "#;
 
+/// Whatever can follow sequences of different lengths, up to a pool.
+const LENGTHS: &str = r#"
+layers = [
+    { kind = "dense", units = 12 },
+    { kind = "gelu" },
+    { kind = "transformer_encoder", heads = 3, feed_forward = 10, dropout = 0.1 },
+    { kind = "gru", units = 6, layers = 2, bidirectional = true, dropout = 0.2, truncate = 4 },
+    { kind = "lstm", units = 5, bidirectional = true },
+    { kind = "rnn", units = 8, activation = "relu" },
+    { kind = "layer_norm" },
+    POOL
+    { kind = "dense" },
+]
+training = { epochs = 3, learning_rate = 1e-2, batch_size = 8 }
+"#;
+
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -112,9 +128,8 @@ fn compiled(run: &Run, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Vec<f32>
     let mut session = Session::new(&model, &mut arena)?;
     let mut outputs = Vec::new();
     for &row in rows {
-        session.set_input(0, dataset.example(row))?;
-        if dataset.side.is_some() {
-            session.set_input(1, dataset.side_example(row))?;
+        for (index, values) in dataset.inputs(row).into_iter().enumerate() {
+            session.set_input(index, values)?;
         }
         session.invoke()?;
         outputs.push(session.output_values(0)?.collect());
@@ -159,6 +174,70 @@ fn recurrent_layers_compute_the_same() -> Result<()> {
 fn transformer_encoders_compute_the_same() -> Result<()> {
     let (_folder, run) = trained("encoder", ENCODER)?;
     agree(&run, &run.dataset(None)?, 1e-5)
+}
+
+/// A folder of sequences of 2 channels and up to 11 steps, with what is behind their ends filled with `padding`; the class is
+/// the sign of their sum.
+fn write_sequences(folder: &Path, padding: f32) {
+    const TIME: usize = 11;
+    let length = |row: usize| 1 + row * 7 % TIME;
+    let value =
+        |row: usize, step: usize, channel: usize| ((row * 31 + step * 17 + channel * 5) % 23) as f32 / 11.0 - 1.0;
+    let array = ndarray::Array3::from_shape_fn((60, TIME, 2), |(row, step, channel)| {
+        if step < length(row) { value(row, step, channel) } else { padding }
+    });
+    ndarray_npy::write_npy(folder.join("x.npy"), &array).unwrap();
+    let lengths = ndarray::Array1::from_shape_fn(60, |row| length(row) as i32);
+    ndarray_npy::write_npy(folder.join("lengths.npy"), &lengths).unwrap();
+    let mut manifest = String::from("split,label\n");
+    for row in 0..60 {
+        let sum: f32 = (0..length(row)).map(|step| value(row, step, 0)).sum();
+        manifest += &format!("{},{}\n", ["train", "train", "val", "test"][row / 15], u8::from(sum > 0.0));
+    }
+    std::fs::write(folder.join("manifest.csv"), manifest).unwrap();
+}
+
+#[test]
+fn sequences_of_different_lengths_end_where_they_end() -> Result<()> {
+    for pool in [r#"{ kind = "global_average_pool" },"#, r#"{ kind = "last_step" },"#, ""] {
+        let data = Folder(std::env::temp_dir().join(format!("nervelet-graph-{}-lengths", std::process::id())));
+        std::fs::create_dir_all(&data.0)?;
+        let mut layers = LENGTHS.replace("POOL", pool);
+        if pool.is_empty() {
+            layers = layers.replace(r#"activation = "relu" }"#, r#"activation = "relu", output = "last" }"#);
+        }
+        let path = data.0.display().to_string();
+        let recipe = format!(
+            "dataset = {{ kind = \"array-folder\", name = \"lengths\", path = {path:?}, lengths = \"lengths.npy\" }}\n{layers}"
+        );
+        write_sequences(&data.0, 0.0);
+        let (_folder, run) = trained("lengths", &recipe)?;
+        agree(&run, &run.dataset(None)?, 1e-5)?;
+        // What lies behind the ends reaches neither the training nor the network.
+        let rows: Vec<usize> = (0..60).collect();
+        let outputs = run.evaluate_float(&run.dataset(None)?, &rows)?;
+        write_sequences(&data.0, 1e6);
+        let mut dataset = run.dataset(None)?;
+        assert_eq!(run.evaluate_float(&dataset, &rows)?, outputs);
+        let (_folder, other) = trained("lengths-other", &recipe)?;
+        assert_eq!(other.record().history, run.record().history);
+        // An example alone, without padding, is the same example.
+        for row in [3, 8, 20] {
+            let count = dataset.lengths.as_ref().unwrap()[row] as usize;
+            let mut alone = dataset.clone();
+            alone.shape = [1, count, 2];
+            alone.values = dataset.example(row)[..count * 2].to_vec();
+            alone.rows = vec![dataset.rows[row].clone()];
+            alone.lengths = Some(vec![count as f32]);
+            for (found, expected) in run.evaluate_float(&alone, &[0])?[0].iter().zip(&outputs[row]) {
+                assert!((found - expected).abs() < 1e-5, "row {row}: {found} is not {expected}");
+            }
+        }
+        // Another length is another example.
+        dataset.lengths.as_mut().unwrap().fill(1.0);
+        assert_ne!(run.evaluate_float(&dataset, &rows)?, outputs);
+    }
+    Ok(())
 }
 
 #[test]

@@ -207,17 +207,17 @@ impl GraphBuilder {
         Ok(self.node(&format!("{name}.heads"), Op::Rearrange(map), vec![context], shape))
     }
 
-    /// The mean over the steps of a sequence, as `[1, channels]`: over as many as an integer of one element says, or all.
+    /// The mean over the first steps of a sequence, as many as an integer of one element says, as `[1, channels]`; zeros for a
+    /// length of 0.
     ///
     /// # Errors
     /// Where `x` is no sequence, or the length is no integer.
-    pub fn mean_of_length(&mut self, name: &str, x: TensorId, length: Option<TensorId>) -> Result<TensorId> {
-        self.expect_length(name, length)?;
+    pub fn mean_of_length(&mut self, name: &str, x: TensorId, length: TensorId) -> Result<TensorId> {
+        self.expect_length(name, Some(length))?;
         let shape = self.shape(x);
         let [.., _, channels] = shape[..] else { bail!("{name}: {shape:?} is no sequence") };
-        let inputs = [x].into_iter().chain(length).collect();
         let op = Op::Mean { axes: (0..shape.len() - 1).collect(), keep_dims: false };
-        Ok(self.node(name, op, inputs, vec![1, channels]))
+        Ok(self.node(name, op, vec![x, length], vec![1, channels]))
     }
 
     fn expect_length(&self, name: &str, length: Option<TensorId>) -> Result<()> {

@@ -11,12 +11,14 @@ pub(super) struct Plan {
     pub(super) shape: Shape,
     outputs: usize,
     pub(super) side_values: Option<usize>,
+    /// Whether sequences have different lengths.
+    pub(super) lengths: bool,
     pub(super) layers: Vec<Layer>,
 }
 
 impl Plan {
     pub(super) fn new(prefix: &'static str, shape: Shape, outputs: usize, side_values: Option<usize>) -> Self {
-        Self { prefix, shape, outputs, side_values, layers: Vec::new() }
+        Self { prefix, shape, outputs, side_values, lengths: false, layers: Vec::new() }
     }
 
     pub(super) fn add(&mut self, index: usize, spec: &LayerSpec, last: bool) -> Result<(), String> {
@@ -135,6 +137,11 @@ impl Plan {
 
     fn push(&mut self, name: String, operation: Operation) -> Result<(), String> {
         let input = self.shape;
+        if self.lengths && matches!(input, Shape::Map(_)) && mixes_padding(operation) {
+            return Err("takes what is behind a sequence's end for a part of it: with lengths, sequences pass dense, \
+                        layer_norm, recurrent and encoder layers and activations, up to global_average_pool or last_step"
+                .into());
+        }
         let output = match (operation, input) {
             (Operation::Convolution { filters, window, .. }, Shape::Map(map)) => slide(map, &window, filters)?,
             (Operation::Depthwise { multiplier, window, .. }, Shape::Map(map)) => {
@@ -176,6 +183,19 @@ impl Plan {
         self.shape = output;
         Ok(())
     }
+}
+
+/// Whether a layer can't tell the steps of a sequence from those behind its end.
+fn mixes_padding(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Convolution { .. }
+            | Operation::Depthwise { .. }
+            | Operation::BatchNorm { .. }
+            | Operation::MaxPool(_)
+            | Operation::AveragePool(_)
+            | Operation::Flatten
+    )
 }
 
 fn slide([height, width, _]: [usize; 3], window: &Window, channels: usize) -> Result<Shape, String> {

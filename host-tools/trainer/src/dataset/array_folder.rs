@@ -7,18 +7,19 @@ use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyError, read_npy};
 use serde::Deserialize;
 
-use super::{Dataset, Role, Row, Side, column, parse_split};
+use super::manifest::{self, Columns};
+use super::{Dataset, Side};
 use crate::recipe::ArrayFolderSpec;
 
 /// What `meta.json` may say; other keys are the dataset's own affair.
 #[derive(Default, Deserialize)]
-struct Meta {
+pub(super) struct Meta {
     #[serde(default)]
-    classes: Vec<String>,
+    pub(super) classes: Vec<String>,
     #[serde(default)]
     channels: Vec<String>,
     #[serde(default)]
-    simulated: bool,
+    pub(super) simulated: bool,
 }
 
 pub(super) fn load(spec: &ArrayFolderSpec, folder: &Path, side: Option<&str>) -> Result<Dataset> {
@@ -32,19 +33,19 @@ pub(super) fn load(spec: &ArrayFolderSpec, folder: &Path, side: Option<&str>) ->
         [height, width, channels] => [height, width, channels],
         _ => bail!("{} has shape {shape:?}: at most 4 axes can be taken", folder.join(&spec.file).display()),
     };
-    let manifest = folder.join("manifest.csv");
-    let rows = read_manifest(spec, &manifest)?;
+    let manifest_file = folder.join("manifest.csv");
+    let columns =
+        Columns { label: &spec.label, split: &spec.split, subject: &spec.subject, role: &spec.role, file: None };
+    let (rows, _) = manifest::read(&columns, &manifest_file)?;
     ensure!(
         rows.len() == *examples,
         "{} describes {} rows, {} holds {examples}",
-        manifest.display(),
+        manifest_file.display(),
         rows.len(),
         folder.join(&spec.file).display()
     );
     let side = side.map(|file| read_side(&folder.join(file), rows.len())).transpose()?;
-    let labels = rows.iter().map(|row| row.label + 1).max().unwrap_or(0);
-    let mut classes = meta.classes;
-    classes.extend((classes.len()..labels).map(|label| label.to_string()));
+    let lengths = spec.lengths.as_ref().map(|file| read_lengths(&folder.join(file), rows.len())).transpose()?;
     let channels = if meta.channels.len() == shape[2] { meta.channels } else { Vec::new() };
     Ok(Dataset {
         name: spec.name.clone(),
@@ -52,15 +53,16 @@ pub(super) fn load(spec: &ArrayFolderSpec, folder: &Path, side: Option<&str>) ->
         origin: origin(&folder.join("DATASHEET.md")),
         shape,
         channels,
-        classes,
+        classes: manifest::classes(meta.classes, &rows),
         values,
         side,
+        lengths,
         targets: None,
         rows,
     })
 }
 
-fn read_meta(path: &Path) -> Result<Meta> {
+pub(super) fn read_meta(path: &Path) -> Result<Meta> {
     match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).with_context(|| format!("can't read {}", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Meta::default()),
@@ -69,42 +71,9 @@ fn read_meta(path: &Path) -> Result<Meta> {
 }
 
 /// The datasheet's paragraph on content, when there is one.
-fn origin(path: &Path) -> String {
+pub(super) fn origin(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("- Content: ")).unwrap_or_default().to_owned()
-}
-
-fn read_manifest(spec: &ArrayFolderSpec, path: &Path) -> Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .with_context(|| format!("can't read {}", path.display()))?;
-    let header = reader.headers().with_context(|| format!("can't read {}", path.display()))?.clone();
-    let label = column(&header, &spec.label, path)?;
-    let split = column(&header, &spec.split, path)?;
-    let optional = |name: &str| header.iter().position(|column| column == name);
-    let (subject, role) = (optional(&spec.subject), optional(&spec.role));
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.with_context(|| format!("can't read {}", path.display()))?;
-        let cell = |column: usize| record.get(column).unwrap_or_default();
-        let place = || format!("{} line {}", path.display(), record.position().map_or(0, csv::Position::line));
-        rows.push(Row {
-            split: parse_split(cell(split)).with_context(place)?,
-            subject: subject.map(cell).unwrap_or_default().to_owned(),
-            label: cell(label)
-                .parse()
-                .ok()
-                .with_context(|| format!("{}: label {:?} is no class number", place(), cell(label)))?,
-            role: match role.map(cell) {
-                Some("adapt") => Role::Adapt,
-                Some("eval") => Role::Eval,
-                None | Some("") => Role::Unspecified,
-                Some(other) => bail!("{}: role {other:?} is neither adapt nor eval", place()),
-            },
-        });
-    }
-    Ok(rows)
 }
 
 fn read_side(path: &Path, rows: usize) -> Result<Side> {
@@ -117,6 +86,16 @@ fn read_side(path: &Path, rows: usize) -> Result<Side> {
     );
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Ok(Side { name, width: shape.iter().skip(1).product(), values })
+}
+
+fn read_lengths(path: &Path, rows: usize) -> Result<Vec<f32>> {
+    let (shape, values) = read_array(path)?;
+    ensure!(
+        values.len() == rows,
+        "{} has shape {shape:?}, the manifest {rows} rows: one number of steps an example",
+        path.display()
+    );
+    Ok(values)
 }
 
 /// Shape and values, row-major, of an array of any of the usual number types.
@@ -136,6 +115,7 @@ fn read_array(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Role;
     use super::*;
     use ndarray::Array3;
     use ndarray_npy::write_npy;

@@ -81,6 +81,7 @@ pub(super) fn load(spec: &CsvSpec, folder: &Path, seed: u64) -> Result<Dataset> 
         classes,
         values,
         side: None,
+        lengths: None,
         targets: (!spec.targets.is_empty()).then(|| Targets { names: spec.targets.clone(), values: targets }),
         rows,
     })

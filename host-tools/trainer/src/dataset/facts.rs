@@ -21,6 +21,9 @@ pub struct Facts {
     pub classes: Vec<String>,
     /// Name and width of the side input.
     pub side: Option<(String, usize)>,
+    /// Whether examples have different lengths.
+    #[serde(default)]
+    pub lengths: bool,
     /// Names of what a regression predicts.
     #[serde(default)]
     pub targets: Vec<String>,
@@ -65,6 +68,7 @@ impl Dataset {
             channels: self.channels.clone(),
             classes: self.classes.clone(),
             side: self.side.as_ref().map(|side| (side.name.clone(), side.width)),
+            lengths: self.lengths.is_some(),
             targets: self.targets.as_ref().map_or_else(Vec::new, |targets| targets.names.clone()),
             splits: splits.filter(|split| split.rows > 0).collect(),
         }

@@ -105,6 +105,7 @@ pub(super) fn simulate(spec: &GesturesSpec) -> Dataset {
         classes: GESTURES.map(|(_, name)| name.to_owned()).to_vec(),
         values,
         side: None,
+        lengths: None,
         targets: None,
         rows,
     }

@@ -1,9 +1,11 @@
 //! Labelled examples with their splits, in real values and the order the device sees them (height, width, channel).
 
 mod array_folder;
+mod audio_folder;
 mod csv_table;
 mod facts;
 pub mod gestures;
+mod manifest;
 mod normalization;
 
 pub use facts::{Facts, SplitFacts};
@@ -93,6 +95,9 @@ pub struct Dataset {
     pub values: Vec<f32>,
     /// The second input, where the recipe names one.
     pub side: Option<Side>,
+    /// How many steps of each example count, a whole number from 1 on, as a model takes it; without, all do. The steps behind
+    /// repeat the last that counts.
+    pub lengths: Option<Vec<f32>>,
     /// What a regression predicts.
     pub targets: Option<Targets>,
     /// What is known of each example.
@@ -112,6 +117,10 @@ impl Dataset {
                 let folder = folder(recipe, &spec.name, spec.path.as_deref(), data)?;
                 array_folder::load(spec, &folder, side)?
             }
+            DatasetSpec::AudioFolder(spec) => {
+                ensure!(side.is_none(), "input.side needs a dataset of kind \"array-folder\"");
+                audio_folder::load(spec, &folder(recipe, &spec.name, spec.path.as_deref(), data)?)?
+            }
             DatasetSpec::Csv(spec) => {
                 ensure!(side.is_none(), "input.side needs a dataset of kind \"array-folder\"");
                 let folder = folder(recipe, &spec.name, spec.path.as_deref(), data)?;
@@ -125,6 +134,7 @@ impl Dataset {
         if let Some(shape) = &recipe.input.shape {
             dataset.reshape(shape).map_err(|message| recipe.source.error(&["input", "shape"], message))?;
         }
+        dataset.repeat_last_steps();
         dataset.check()?;
         for name in recipe.dataset.normal() {
             if !dataset.classes.contains(name) {
@@ -135,15 +145,17 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Loads an array folder without a recipe: `x.npy`, `manifest.csv`, `meta.json` and, where named, the array of a
-    /// second input.
+    /// Loads an array folder without a recipe: `x.npy`, `manifest.csv`, `meta.json` and, where named, the arrays of a
+    /// second input and of lengths.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn array_folder(folder: &Path, side: Option<&str>) -> Result<Self> {
+    pub fn array_folder(folder: &Path, side: Option<&str>, lengths: Option<&str>) -> Result<Self> {
         let name =
             folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into());
-        let dataset = array_folder::load(&ArrayFolderSpec::named(name), folder, side)?;
+        let spec = ArrayFolderSpec { lengths: lengths.map(str::to_owned), ..ArrayFolderSpec::named(name) };
+        let mut dataset = array_folder::load(&spec, folder, side)?;
+        dataset.repeat_last_steps();
         dataset.check()?;
         Ok(dataset)
     }
@@ -155,6 +167,7 @@ impl Dataset {
     pub fn folder(recipe: &Recipe, data: Option<&Path>) -> Result<Option<PathBuf>> {
         let found = match &recipe.dataset {
             DatasetSpec::ArrayFolder(spec) => folder(recipe, &spec.name, spec.path.as_deref(), data)?,
+            DatasetSpec::AudioFolder(spec) => folder(recipe, &spec.name, spec.path.as_deref(), data)?,
             DatasetSpec::Csv(spec) => folder(recipe, &spec.name, spec.path.as_deref(), data)?,
             DatasetSpec::Gestures(_) => return Ok(None),
         };
@@ -173,6 +186,28 @@ impl Dataset {
     pub fn example(&self, row: usize) -> &[f32] {
         let length = self.example_len();
         &self.values[row * length..(row + 1) * length]
+    }
+
+    /// The values of those steps of an example that count.
+    ///
+    /// # Panics
+    /// Where `row` is not below the number of rows.
+    pub fn steps(&self, row: usize) -> &[f32] {
+        let example = self.example(row);
+        match &self.lengths {
+            Some(lengths) => &example[..lengths[row] as usize * self.shape[2]],
+            None => example,
+        }
+    }
+
+    /// What a model takes of an example: the values, the second input, the length, as far as there are any.
+    ///
+    /// # Panics
+    /// Where `row` is not below the number of rows.
+    pub fn inputs(&self, row: usize) -> Vec<&[f32]> {
+        let side = self.side.as_ref().map(|_| self.side_example(row));
+        let length = self.lengths.as_ref().map(|lengths| &lengths[row..=row]);
+        [self.example(row)].into_iter().chain(side).chain(length).collect()
     }
 
     /// The second input of an example; empty without one.
@@ -241,6 +276,19 @@ impl Dataset {
         Ok(())
     }
 
+    /// Fills what is behind the end of a sequence with its last step: values that occur, for those who measure ranges.
+    fn repeat_last_steps(&mut self) {
+        let (length, channels) = (self.example_len(), self.shape[2]);
+        let Some(lengths) = &self.lengths else { return };
+        for (example, count) in self.values.chunks_exact_mut(length.max(1)).zip(lengths) {
+            let end = (*count as usize).saturating_mul(channels);
+            if (channels..length).contains(&end) {
+                let last = example[end - channels..end].to_vec();
+                example[end..].chunks_exact_mut(channels).for_each(|step| step.copy_from_slice(&last));
+            }
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let (name, rows) = (&self.name, self.rows.len());
         ensure!(rows > 0, "dataset {name} has no rows");
@@ -263,6 +311,20 @@ impl Dataset {
             );
             if let Some(at) = side.values.iter().position(|value| !value.is_finite()) {
                 bail!("dataset {name}: {} row {} is not a finite number", side.name, at / side.width.max(1));
+            }
+        }
+        if let Some(lengths) = &self.lengths {
+            let [height, time, _] = self.shape;
+            ensure!(
+                height == 1,
+                "dataset {name}: examples of shape {:?} are no sequences and have no lengths",
+                self.shape
+            );
+            ensure!(lengths.len() == rows, "dataset {name}: {} lengths for {rows} examples", lengths.len());
+            if let Some(row) =
+                lengths.iter().position(|length| !(1.0..=time as f32).contains(length) || length.fract() != 0.0)
+            {
+                bail!("dataset {name}: row {row} has length {}, not a whole number from 1 to {time}", lengths[row]);
             }
         }
         for (index, row) in self.rows.iter().enumerate() {

@@ -12,12 +12,12 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Measures the channels of the given rows, each `row_len` values long with the channels innermost. A channel
-    /// that never changes is only shifted.
-    pub fn measure(values: &[f32], row_len: usize, channels: usize, rows: &[usize]) -> Self {
+    /// Measures the channels of the given rows, whose channels lie innermost. A channel that never changes is only
+    /// shifted.
+    pub fn measure<'v>(rows: impl Iterator<Item = &'v [f32]> + Clone, channels: usize) -> Self {
         let mut sum = vec![0f64; channels];
         let mut square = vec![0f64; channels];
-        let samples = || rows.iter().flat_map(|&row| values[row * row_len..(row + 1) * row_len].chunks_exact(channels));
+        let samples = || rows.clone().flat_map(|row| row.chunks_exact(channels));
         let count = samples().count().max(1) as f64;
         for sample in samples() {
             for (sum, &value) in sum.iter_mut().zip(sample) {
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_measured_rows_come_out_with_zero_mean_and_unit_variance() {
         let values = [1.0, 10.0, 3.0, 30.0, 5.0, 50.0, 7.0, 70.0, 1000.0, 1000.0];
-        let normalization = Normalization::measure(&values, 2, 2, &[0, 1, 2, 3]);
+        let normalization = Normalization::measure(values[..8].chunks(2), 2);
         assert_eq!(normalization.mean, [4.0, 40.0]);
         let scaled = normalization.apply(&values[..8]);
         for channel in 0..2 {
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_constant_channel_is_only_shifted() {
-        let normalization = Normalization::measure(&[2.0, 2.0, 2.0], 1, 1, &[0, 1, 2]);
+        let normalization = Normalization::measure([2.0, 2.0, 2.0].chunks(1), 1);
         assert_eq!(normalization.apply(&[2.0, 3.0]), [0.0, 1.0]);
     }
 }

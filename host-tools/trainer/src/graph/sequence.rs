@@ -1,7 +1,7 @@
 //! Recurrent layers, encoder layers and positional encodings as graph nodes.
 
 use anyhow::{Context, Result, ensure};
-use nervelet_compiler::builder::RecurrentWeights;
+use nervelet_compiler::builder::{Mask, RecurrentWeights};
 use nervelet_compiler::graph::{self, TensorId};
 
 use super::Branch;
@@ -23,7 +23,9 @@ impl Branch<'_> {
                     recurrent_bias: self.recurrent_bias(layer, plan, &format!("bias_hh_{ending}"))?,
                 };
                 let own = format!("{name}.{ending}");
-                let [sequence, state] = self.builder.recurrent(&own, x, plan.cell, direction == 1, weights)?;
+                let reverse = direction == 1;
+                let [sequence, state] =
+                    self.builder.recurrent_of_length(&own, x, plan.cell, reverse, weights, self.length)?;
                 sequences.push(sequence);
                 hidden.push(state);
             }
@@ -90,7 +92,8 @@ impl Branch<'_> {
             operands.push(self.builder.linear(&name, x, weights, Some(bias))?);
         }
         let operands = operands.try_into().ok().context("an attention has three operands")?;
-        let context = self.builder.attention(&name, operands, plan.heads)?;
+        let mask = Mask { causal: false, length: self.length };
+        let context = self.builder.masked_attention(&name, operands, plan.heads, mask)?;
         self.part(layer, "self_attn.out_proj", context)
     }
 

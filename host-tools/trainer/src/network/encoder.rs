@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::layer::{Filler, drop_values};
-use super::{Mode, rounding};
+use super::{Mode, Surroundings, rounding};
 use crate::architecture;
 use crate::recipe::EncoderActivation;
 
@@ -82,18 +82,18 @@ impl Encoder {
         self.output.weight.dims()[0]
     }
 
-    /// Of `[batch, time, channels]`.
-    pub(super) fn forward(&self, x: Tensor<3>, mode: &mut Mode<'_>) -> Tensor<3> {
+    /// Of `[batch, time, channels]`; no step sees those behind a sequence's end.
+    pub(super) fn forward(&self, x: Tensor<3>, around: &mut Surroundings<'_, '_>) -> Tensor<3> {
         if self.plan.norm_first {
-            let x = x.clone() + self.attention(self.attention_norm.forward(x), mode);
-            x.clone() + self.feed_forward(self.feed_forward_norm.forward(x), mode)
+            let x = x.clone() + self.attention(self.attention_norm.forward(x), around);
+            x.clone() + self.feed_forward(self.feed_forward_norm.forward(x), around.mode)
         } else {
-            let x = self.attention_norm.forward(x.clone() + self.attention(x, mode));
-            self.feed_forward_norm.forward(x.clone() + self.feed_forward(x, mode))
+            let x = self.attention_norm.forward(x.clone() + self.attention(x, around));
+            self.feed_forward_norm.forward(x.clone() + self.feed_forward(x, around.mode))
         }
     }
 
-    fn attention(&self, x: Tensor<3>, mode: &mut Mode<'_>) -> Tensor<3> {
+    fn attention(&self, x: Tensor<3>, around: &mut Surroundings<'_, '_>) -> Tensor<3> {
         let [batch, time, channels] = x.dims();
         let heads = self.plan.heads;
         let depth = channels / heads;
@@ -103,10 +103,13 @@ impl Encoder {
             let part = projected.clone().narrow(2, index * channels, channels);
             part.reshape([batch, time, heads, depth]).swap_dims(1, 2)
         };
-        let scores = part(0).matmul(part(1).swap_dims(2, 3)).div_scalar((depth as f32).sqrt());
-        let shares = self.drop(activation::softmax(scores, 3), mode);
+        let mut scores = part(0).matmul(part(1).swap_dims(2, 3)).div_scalar((depth as f32).sqrt());
+        if let Some(lengths) = &around.lengths {
+            scores = scores.clone() + lengths.hidden(time, &scores.device()).reshape([batch, 1, 1, time]);
+        }
+        let shares = self.drop(activation::softmax(scores, 3), around.mode);
         let context = shares.matmul(part(2)).swap_dims(1, 2).reshape([batch, time, channels]);
-        self.drop(self.output.forward(context), mode)
+        self.drop(self.output.forward(context), around.mode)
     }
 
     fn feed_forward(&self, x: Tensor<3>, mode: &mut Mode<'_>) -> Tensor<3> {

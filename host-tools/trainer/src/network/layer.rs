@@ -11,7 +11,7 @@ use super::encoder::{Encoder, LayerNorm, sinusoidal};
 use super::recurrent::Recurrent;
 use super::rounding;
 use super::weights::{Slot, Start, Weight, Weights};
-use super::{Mode, Signal};
+use super::{Mode, Signal, Surroundings};
 use crate::architecture::{self, Activation, Operation, Part, Window};
 use crate::random::Generator;
 use crate::recipe::{PositionValues, RecurrentOutput};
@@ -222,15 +222,9 @@ impl Layer {
         }
     }
 
-    /// `side` is taken by the layer that concatenates it. A frozen normalization keeps its statistics in training.
-    pub(super) fn forward(
-        &self,
-        signal: Signal,
-        side: &mut Option<Tensor<2>>,
-        mode: &mut Mode<'_>,
-        frozen: bool,
-    ) -> Signal {
-        let measures = !frozen && matches!(mode, Mode::Train(_));
+    /// A frozen normalization keeps its statistics in training.
+    pub(super) fn forward(&self, signal: Signal, around: &mut Surroundings<'_, '_>, frozen: bool) -> Signal {
+        let measures = !frozen && matches!(around.mode, Mode::Train(_));
         match (self, signal) {
             (Self::Convolution(layer), Signal::Map(map)) => Signal::Map(layer.forward(map)),
             (Self::BatchNorm(layer), Signal::Map(map)) => Signal::Map(layer.forward(map, measures)),
@@ -244,13 +238,13 @@ impl Layer {
             }
             (Self::Dense(layer), Signal::Vector(vector)) => Signal::Vector(layer.forward(vector)),
             (Self::Recurrent(layer), Signal::Map(map)) => {
-                let states = layer.forward(to_sequence(map), mode);
+                let states = layer.forward(to_sequence(map), around);
                 match layer.plan().output {
                     RecurrentOutput::Sequence => to_map(states),
                     RecurrentOutput::Last => Signal::Vector(states.squeeze_dim(1)),
                 }
             }
-            (Self::Encoder(layer), Signal::Map(map)) => to_map(layer.forward(to_sequence(map), mode)),
+            (Self::Encoder(layer), Signal::Map(map)) => to_map(layer.forward(to_sequence(map), around)),
             (Self::LayerNorm(layer), Signal::Map(map)) => {
                 Signal::Map(layer.forward(map.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]))
             }
@@ -258,7 +252,7 @@ impl Layer {
             (Self::PositionalEncoding(layer), Signal::Map(map)) => {
                 to_map(to_sequence(map) + layer.values.val().unsqueeze())
             }
-            (Self::Plain(layer), signal) => layer.forward(signal, side, mode),
+            (Self::Plain(layer), signal) => layer.forward(signal, around),
             // A planned architecture gives these nothing but maps.
             (
                 Self::Convolution(_) | Self::Recurrent(_) | Self::Encoder(_) | Self::PositionalEncoding(_),
@@ -308,7 +302,7 @@ impl Dense {
 }
 
 impl Plain {
-    fn forward(&self, signal: Signal, side: &mut Option<Tensor<2>>, mode: &mut Mode<'_>) -> Signal {
+    fn forward(&self, signal: Signal, around: &mut Surroundings<'_, '_>) -> Signal {
         match (self.operation, signal) {
             (Operation::Activation(function), Signal::Map(map)) => Signal::Map(activate(function, map)),
             (Operation::Activation(function), Signal::Vector(vector)) => Signal::Vector(activate(function, vector)),
@@ -323,25 +317,38 @@ impl Plain {
             }
             (Operation::GlobalAveragePool, Signal::Map(map)) => {
                 let [batch, channels, height, width] = map.dims();
-                let mean = map.reshape([batch, channels, height * width]).mean_dim(2);
-                Signal::Vector(mean.reshape([batch, channels]))
+                let steps = map.reshape([batch, channels, height * width]);
+                match &around.lengths {
+                    Some(lengths) => weighted(steps, |time, device| lengths.shares(time, device)),
+                    None => Signal::Vector(steps.mean_dim(2).reshape([batch, channels])),
+                }
             }
             (Operation::LastStep, Signal::Map(map)) => {
                 let [batch, channels, _, width] = map.dims();
-                Signal::Vector(map.narrow(3, width - 1, 1).reshape([batch, channels]))
+                match &around.lengths {
+                    Some(lengths) => weighted(map.squeeze_dim(2), |time, device| lengths.last(time, device)),
+                    None => Signal::Vector(map.narrow(3, width - 1, 1).reshape([batch, channels])),
+                }
             }
-            (Operation::Dropout { rate }, signal) => match (mode, signal) {
+            (Operation::Dropout { rate }, signal) => match (&mut *around.mode, signal) {
                 (Mode::Train(random), Signal::Map(map)) => Signal::Map(drop_values(map, rate, random)),
                 (Mode::Train(random), Signal::Vector(vector)) => Signal::Vector(drop_values(vector, rate, random)),
                 (Mode::Evaluate, signal) => signal,
             },
-            (Operation::Concatenate, signal) => match side.take() {
+            (Operation::Concatenate, signal) => match around.side.take() {
                 Some(side) => Signal::Vector(Tensor::cat(vec![signal.into_vector(), side], 1)),
                 None => signal,
             },
             (_, signal) => Signal::Vector(signal.into_vector()),
         }
     }
+}
+
+/// The sum over time of `[batch, channels, time]` with weights `[batch, time]`.
+fn weighted(steps: Tensor<3>, weights: impl Fn(usize, &Device) -> Tensor<2>) -> Signal {
+    let [batch, channels, time] = steps.dims();
+    let weights = weights(time, &steps.device()).unsqueeze_dim::<3>(1);
+    Signal::Vector((steps * weights).sum_dim(2).reshape([batch, channels]))
 }
 
 fn activate<const D: usize>(function: Activation, tensor: Tensor<D>) -> Tensor<D> {

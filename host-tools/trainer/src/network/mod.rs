@@ -5,11 +5,13 @@
 
 mod encoder;
 mod layer;
+mod lengths;
 mod recurrent;
 mod rounding;
 mod weights;
 
 pub(crate) use encoder::sinusoidal;
+pub(crate) use lengths::Lengths;
 pub(crate) use weights::Start;
 pub use weights::{Weight, Weights};
 
@@ -22,6 +24,31 @@ use crate::random::Generator;
 use crate::recipe::Initializer;
 use layer::Layer;
 use weights::Slot;
+
+/// What a network takes: some examples, normalized.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    /// `[batch, channel, height, width]`.
+    pub(crate) input: Tensor<4>,
+    /// `[batch, value]`.
+    pub(crate) side: Option<Tensor<2>>,
+    /// Where sequences have different lengths.
+    pub(crate) lengths: Option<Lengths>,
+}
+
+impl From<Tensor<4>> for Batch {
+    fn from(input: Tensor<4>) -> Self {
+        Self { input, side: None, lengths: None }
+    }
+}
+
+/// What layers take besides the signal.
+pub(crate) struct Surroundings<'a, 'r> {
+    /// Taken by the layer that concatenates it.
+    side: Option<Tensor<2>>,
+    lengths: Option<Lengths>,
+    mode: &'a mut Mode<'r>,
+}
 
 /// What passes between two layers.
 #[derive(Clone, Debug)]
@@ -125,31 +152,30 @@ impl Network {
     }
 
     /// The output for a batch: logits `[batch, classes]`, or the reconstruction `[batch, values]`.
-    ///
-    /// `input` is `[batch, channel, height, width]`, `side` is `[batch, value]`, both normalized.
-    pub(crate) fn forward(&self, input: Tensor<4>, side: Option<Tensor<2>>, mode: &mut Mode<'_>) -> Tensor<2> {
-        self.run(input, side, mode, self.layers.len())
+    pub(crate) fn forward(&self, batch: Batch, mode: &mut Mode<'_>) -> Tensor<2> {
+        self.run(batch, mode, self.layers.len())
     }
 
     /// What the last dense layer, the head, takes: `[batch, features]`, in evaluation.
-    pub(crate) fn features(&self, input: Tensor<4>, side: Option<Tensor<2>>) -> Tensor<2> {
-        self.run(input, side, &mut Mode::Evaluate, self.head())
+    pub(crate) fn features(&self, batch: Batch) -> Tensor<2> {
+        self.run(batch, &mut Mode::Evaluate, self.head())
     }
 
     /// Only the first `count` layers.
-    fn run(&self, input: Tensor<4>, side: Option<Tensor<2>>, mode: &mut Mode<'_>, count: usize) -> Tensor<2> {
-        let mut side = side.map(|side| {
+    fn run(&self, batch: Batch, mode: &mut Mode<'_>, count: usize) -> Tensor<2> {
+        let mut around = Surroundings { side: None, lengths: batch.lengths, mode };
+        around.side = batch.side.map(|side| {
             let mut signal = Signal::Vector(side);
             for (index, layer) in self.side.iter().enumerate() {
-                signal = layer.forward(signal, &mut None, mode, self.frozen || self.rounded);
+                signal = layer.forward(signal, &mut around, self.frozen || self.rounded);
                 signal = self.seen(signal, self.side.get(index + 1));
             }
             signal.into_vector()
         });
-        let mut signal = self.seen(Signal::Map(input), None);
+        let mut signal = self.seen(Signal::Map(batch.input), None);
         let head = self.head();
         for (index, layer) in self.layers.iter().enumerate().take(count) {
-            signal = layer.forward(signal, &mut side, mode, self.frozen && index < head || self.rounded);
+            signal = layer.forward(signal, &mut around, self.frozen && index < head || self.rounded);
             signal = self.seen(signal, self.layers.get(index + 1));
         }
         signal.into_vector()
@@ -222,7 +248,7 @@ layers = [
         let device = Device::default();
         let network =
             Network::random(&architecture, Initializer::He, &mut stream(1, Purpose::Weights), &device).unwrap();
-        let output = network.forward(input(3, &device), None, &mut Mode::Evaluate);
+        let output = network.forward(input(3, &device).into(), &mut Mode::Evaluate);
         assert_eq!(output.dims(), [3, 8]);
         let weights = network.weights(&architecture);
         let trained = weights.iter().filter(|(name, _)| !name.contains("running"));
@@ -237,7 +263,7 @@ layers = [
             Network::random(&architecture, Initializer::Xavier, &mut stream(1, Purpose::Weights), &device).unwrap();
         let second = Network::with_weights(&architecture, &first.weights(&architecture), &device).unwrap();
         let run = |network: &Network| {
-            network.forward(input(2, &device), None, &mut Mode::Evaluate).into_data().try_to_vec::<f32>().unwrap()
+            network.forward(input(2, &device).into(), &mut Mode::Evaluate).into_data().try_to_vec::<f32>().unwrap()
         };
         assert_eq!(run(&first), run(&second));
     }
@@ -250,7 +276,7 @@ layers = [
             Network::random(&architecture, Initializer::He, &mut stream(1, Purpose::Weights), &device).unwrap();
         let run = |seed: u64| {
             let mut random = stream(seed, Purpose::Dropout);
-            let output = network.forward(input(4, &device), None, &mut Mode::Train(&mut random));
+            let output = network.forward(input(4, &device).into(), &mut Mode::Train(&mut random));
             output.into_data().try_to_vec::<f32>().unwrap()
         };
         assert_eq!(run(1), run(1));

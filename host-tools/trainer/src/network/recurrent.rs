@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, activation};
 use nervelet_compiler::graph::{Activation, Cell};
 
 use super::layer::{Filler, drop_values};
-use super::{Mode, rounding};
+use super::{Mode, Surroundings, rounding};
 use crate::architecture;
 use crate::recipe::RecurrentOutput;
 
@@ -80,21 +80,26 @@ impl Recurrent {
         self.directions.first().map_or(0, |direction| direction.input.dims()[1])
     }
 
-    /// The hidden states `[batch, time, units]` of `[batch, time, channels]`, or only the last ones, with a time of 1.
-    pub(super) fn forward(&self, sequence: Tensor<3>, mode: &mut Mode<'_>) -> Tensor<3> {
+    /// The hidden states `[batch, time, units]` of `[batch, time, channels]`, or only the last ones, with a time of 1. Behind a
+    /// sequence's end they are 0, and its last state is that of its own last step.
+    pub(super) fn forward(&self, sequence: Tensor<3>, around: &mut Surroundings<'_, '_>) -> Tensor<3> {
         let [batch, time, channels] = sequence.dims();
+        let masks = match &around.lengths {
+            Some(lengths) => lengths.of_steps(time, &sequence.device()),
+            None => vec![None; time],
+        };
         let mut steps: Vec<Tensor<2>> =
             (0..time).map(|step| sequence.clone().narrow(1, step, 1).reshape([batch, channels])).collect();
         let mut last = Vec::new();
         for (layer, directions) in self.directions.chunks(self.plan.directions).enumerate() {
-            if let (Mode::Train(random), true) = (&mut *mode, layer > 0) {
+            if let (Mode::Train(random), true) = (&mut *around.mode, layer > 0) {
                 steps = steps.into_iter().map(|step| drop_values(step, self.plan.dropout, random)).collect();
             }
             let mut states = Vec::new();
             last.clear();
             for (index, direction) in directions.iter().enumerate() {
-                let own = direction.states(&self.plan, &steps, index == 1);
-                last.extend(if index == 1 { own.first() } else { own.last() }.cloned());
+                let (own, own_last) = direction.states(&self.plan, &steps, &masks, index == 1);
+                last.extend(own_last);
                 states.push(own);
             }
             let mut states = states.into_iter();
@@ -111,9 +116,15 @@ impl Recurrent {
 }
 
 impl Direction {
-    /// The hidden state after each step, in the order of the steps.
-    fn states(&self, plan: &architecture::Recurrent, steps: &[Tensor<2>], reverse: bool) -> Vec<Tensor<2>> {
-        let Some(first) = steps.first() else { return Vec::new() };
+    /// The hidden state after each step, in the order of the steps, 0 where the step doesn't count; and the last that does.
+    fn states(
+        &self,
+        plan: &architecture::Recurrent,
+        steps: &[Tensor<2>],
+        masks: &[Option<Tensor<2>>],
+        reverse: bool,
+    ) -> (Vec<Tensor<2>>, Option<Tensor<2>>) {
+        let Some(first) = steps.first() else { return (Vec::new(), None) };
         let zero = Tensor::zeros([first.dims()[0], plan.units], &first.device());
         let (mut hidden, mut cell) = (zero.clone(), zero);
         let weights = Transposed {
@@ -128,21 +139,29 @@ impl Direction {
             if plan.truncate.is_some_and(|truncate| count > 0 && count % truncate == 0) {
                 (hidden, cell) = (hidden.detach(), cell.detach());
             }
-            let input = steps[if reverse { steps.len() - 1 - count } else { count }].clone();
-            hidden = match plan.cell {
-                Cell::Rnn { activation } => weights.rnn(activation, input, hidden),
-                Cell::Gru { reset_after } => weights.gru(reset_after, input, hidden),
-                Cell::Lstm => {
-                    (hidden, cell) = weights.lstm(input, hidden, cell);
-                    hidden
-                }
+            let step = if reverse { steps.len() - 1 - count } else { count };
+            let input = steps[step].clone();
+            let (old_hidden, old_cell) = (hidden.clone(), cell.clone());
+            (hidden, cell) = match plan.cell {
+                Cell::Rnn { activation } => (weights.rnn(activation, input, hidden), cell),
+                Cell::Gru { reset_after } => (weights.gru(reset_after, input, hidden), cell),
+                Cell::Lstm => weights.lstm(input, hidden, cell),
             };
-            states.push(hidden.clone());
+            states.push(match &masks[step] {
+                None => hidden.clone(),
+                Some(mask) => {
+                    let kept = mask.clone().neg().add_scalar(1.0);
+                    let state = hidden * mask.clone();
+                    hidden = state.clone() + old_hidden * kept.clone();
+                    cell = cell * mask.clone() + old_cell * kept;
+                    state
+                }
+            });
         }
         if reverse {
             states.reverse();
         }
-        states
+        (states, Some(hidden))
     }
 }
 

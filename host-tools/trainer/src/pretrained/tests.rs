@@ -148,6 +148,7 @@ fn plan(folder: &Path, shape: &[usize], outputs: usize) -> Option<Architecture> 
         channels: Vec::new(),
         classes: (0..outputs).map(|class| class.to_string()).collect(),
         side: None,
+        lengths: false,
         targets: Vec::new(),
         splits: Vec::new(),
     };
@@ -177,7 +178,7 @@ fn deviation(folder: &Path, file: &str, architecture: &Architecture, inputs: &Ar
     } else {
         Tensor::from_data(TensorData::new(values, [cases, channels, height, width]), &device)
     };
-    let output = network.forward(input, None, &mut Mode::Evaluate);
+    let output = network.forward(input.into(), &mut Mode::Evaluate);
     let output: Vec<f32> = output.into_data().iter::<f32>().collect();
     let expected: ArrayD<f32> = read_npy(folder.join("outputs.npy")).unwrap();
     assert_eq!(output.len(), expected.len());
@@ -220,7 +221,8 @@ fn another_head_starts_at_random_and_the_rest_is_found() {
         input: Shape::Vector(inputs),
         output: Shape::Vector(units),
     };
-    let architecture = Architecture { input: [1, 1, 3], layers: vec![dense(0, 3, 2), dense(1, 2, 5)], side: None };
+    let architecture =
+        Architecture { input: [1, 1, 3], layers: vec![dense(0, 3, 2), dense(1, 2, 5)], side: None, lengths: false };
     let weight = |shape: &[usize]| Weight { shape: shape.to_vec(), values: vec![0.5; shape.iter().product()] };
     let tensors =
         [("body.0.weight", vec![2, 3]), ("body.0.bias", vec![2]), ("fc.weight", vec![4, 2]), ("fc.bias", vec![4])];

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::Source;
+use super::{AudioFolderSpec, Source};
 
 /// The `[dataset]` table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -11,6 +11,8 @@ use super::Source;
 pub enum DatasetSpec {
     /// A folder of `.npy` arrays with one row an example, described by `manifest.csv` and `meta.json`.
     ArrayFolder(ArrayFolderSpec),
+    /// A folder of recordings, described by `manifest.csv` and `meta.json`.
+    AudioFolder(AudioFolderSpec),
     /// A table with one example, or one sample of a recording, a row.
     Csv(CsvSpec),
     /// Simulated wrist gestures.
@@ -29,6 +31,10 @@ pub struct ArrayFolderSpec {
     /// The array of examples.
     #[serde(default = "examples")]
     pub file: String,
+    /// The array of lengths, where examples are sequences of different lengths, padded to the longest: one number of steps an
+    /// example.
+    #[serde(default)]
+    pub lengths: Option<String>,
     /// Manifest column with the class number.
     #[serde(default = "label")]
     pub label: String,
@@ -53,6 +59,7 @@ impl ArrayFolderSpec {
             name,
             path: None,
             file: examples(),
+            lengths: None,
             label: label(),
             subject: subject(),
             split: split(),
@@ -167,6 +174,7 @@ impl DatasetSpec {
     pub fn name(&self) -> &str {
         match self {
             Self::ArrayFolder(spec) => &spec.name,
+            Self::AudioFolder(spec) => &spec.name,
             Self::Csv(spec) => &spec.name,
             Self::Gestures(_) => "gestures (simulated)",
         }
@@ -176,6 +184,7 @@ impl DatasetSpec {
     pub fn normal(&self) -> &[String] {
         match self {
             Self::ArrayFolder(spec) => &spec.normal,
+            Self::AudioFolder(spec) => &spec.normal,
             Self::Csv(spec) => &spec.normal,
             Self::Gestures(_) => &[],
         }
@@ -185,7 +194,7 @@ impl DatasetSpec {
     pub fn targets(&self) -> &[String] {
         match self {
             Self::Csv(spec) => &spec.targets,
-            Self::ArrayFolder(_) | Self::Gestures(_) => &[],
+            Self::ArrayFolder(_) | Self::AudioFolder(_) | Self::Gestures(_) => &[],
         }
     }
 
@@ -193,6 +202,7 @@ impl DatasetSpec {
         let error = |key: &str, message: String| Err(source.error(&["dataset", key], message));
         match self {
             Self::ArrayFolder(_) => Ok(()),
+            Self::AudioFolder(spec) => spec.check(source),
             Self::Csv(spec) => {
                 if spec.features.is_empty() {
                     return error("features", "must name at least one column".into());
@@ -248,18 +258,18 @@ fn examples() -> String {
     "x.npy".into()
 }
 
-fn label() -> String {
+pub(super) fn label() -> String {
     "label".into()
 }
 
-fn subject() -> String {
+pub(super) fn subject() -> String {
     "subject".into()
 }
 
-fn split() -> String {
+pub(super) fn split() -> String {
     "split".into()
 }
 
-fn role() -> String {
+pub(super) fn role() -> String {
     "role".into()
 }

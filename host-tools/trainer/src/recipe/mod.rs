@@ -4,6 +4,7 @@
 //! parses is then checked twice: on its own here ([`Recipe::load`]), and against the shapes of its dataset in
 //! [`crate::architecture`].
 
+mod audio;
 mod dataset;
 mod extent;
 mod layer;
@@ -11,6 +12,7 @@ mod sequence;
 mod source;
 mod training;
 
+pub use audio::{AudioFeatures, AudioFolderSpec, SpectrumKind};
 pub use dataset::{ArrayFolderSpec, CsvSpec, DatasetSpec, Fractions, GesturesSpec, SplitBy, WindowSpec};
 pub use extent::{Extent, Padding};
 pub use layer::{LayerSpec, PositionValues};

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::augmentation::augment;
 use crate::dataset::{Dataset, Normalization, Split};
-use crate::network::Signal;
+use crate::network::{Batch, Lengths, Signal};
 use crate::random::Generator;
 use crate::recipe::{AugmentationSpec, NormalizationKind, Recipe};
 
@@ -18,15 +18,9 @@ pub(crate) struct Examples {
     /// What a regression predicts, normalized.
     targets: Vec<f32>,
     target_width: usize,
+    /// How many steps of each example count; without any, all.
+    lengths: Vec<usize>,
     shape: [usize; 3],
-}
-
-/// Tensors for some examples.
-pub(crate) struct Batch {
-    /// `[batch, channel, height, width]`.
-    pub(crate) input: Tensor<4>,
-    /// `[batch, value]`.
-    pub(crate) side: Option<Tensor<2>>,
 }
 
 /// The statistics of the training split, as the recipe asks.
@@ -35,8 +29,11 @@ pub(crate) fn measure(recipe: &Recipe, dataset: &Dataset) -> (Normalization, Opt
     let [_, _, channels] = dataset.shape;
     match recipe.input.normalization {
         NormalizationKind::PerChannel => (
-            Normalization::measure(&dataset.values, dataset.example_len(), channels, &rows),
-            dataset.side.as_ref().map(|side| Normalization::measure(&side.values, side.width, side.width, &rows)),
+            Normalization::measure(rows.iter().map(|row| dataset.steps(*row)), channels),
+            dataset
+                .side
+                .as_ref()
+                .map(|side| Normalization::measure(rows.iter().map(|row| dataset.side_example(*row)), side.width)),
         ),
         NormalizationKind::None => {
             (Normalization::identity(channels), dataset.side.as_ref().map(|side| Normalization::identity(side.width)))
@@ -67,7 +64,8 @@ impl Examples {
             (Some(targets), Some(normalization)) => (normalization.apply(&targets.values), targets.names.len()),
             _ => (Vec::new(), 0),
         };
-        Self { inputs, side, side_width, targets, target_width, shape: dataset.shape }
+        let lengths = dataset.lengths.iter().flatten().map(|length| *length as usize).collect();
+        Self { inputs, side, side_width, targets, target_width, lengths, shape: dataset.shape }
     }
 
     /// What is wanted of the output, `[batch, value]`: the targets, or without any the inputs themselves.
@@ -106,6 +104,7 @@ impl Examples {
                 rows.iter().flat_map(|&row| self.side[row * width..(row + 1) * width].to_vec()).collect();
             Tensor::from_data(TensorData::new(values, [rows.len(), width]), device)
         });
-        Batch { input, side }
+        let lengths = (!self.lengths.is_empty()).then(|| rows.iter().map(|row| self.lengths[*row]).collect());
+        Batch { input, side, lengths: lengths.map(Lengths::new) }
     }
 }

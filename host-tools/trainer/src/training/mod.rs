@@ -9,7 +9,7 @@ mod progress;
 #[cfg(test)]
 mod pytorch;
 
-pub(crate) use examples::{Batch, Examples, measure};
+pub(crate) use examples::{Examples, measure};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
@@ -22,7 +22,7 @@ use crate::architecture::Architecture;
 use crate::checkpoint::Checkpoint;
 use crate::dataset::{Dataset, Normalization, Split, Targets};
 use crate::metrics::{Scores, argmax, cross_entropy};
-use crate::network::{Mode, Network};
+use crate::network::{Batch, Mode, Network};
 use crate::pretrained::Pretrained;
 use crate::random::{Generator, Purpose, stream};
 use crate::recipe::{Loss, Monitor, Recipe};
@@ -75,7 +75,7 @@ pub(crate) fn fit(
     let known = start.and_then(|start| start.normalization.clone());
     let (input, side) = known.unwrap_or_else(|| measure(recipe, dataset));
     let measure_targets =
-        |targets: &Targets| Normalization::measure(&targets.values, targets.names.len(), targets.names.len(), &train);
+        |targets: &Targets| Normalization::measure(train.iter().map(|row| dataset.target(*row)), targets.names.len());
     let target = dataset.targets.as_ref().map(measure_targets);
     let examples = Examples::new(dataset, &input, side.as_ref(), target.as_ref());
     let objective = CrossEntropy::new(recipe, dataset)?;
@@ -217,7 +217,7 @@ impl Course<'_> {
             let batch = self.examples.batch(rows, augmentation, self.device);
             // The rounded weights' gradients are taken for the weights' own: the straight-through estimator.
             let learner = if rounded { network.clone().rounded() } else { network.clone() };
-            let output = learner.forward(batch.input, batch.side, &mut Mode::Train(&mut self.dropout));
+            let output = learner.forward(batch, &mut Mode::Train(&mut self.dropout));
             let loss = match spec.loss {
                 Loss::CrossEntropy => {
                     let labels: Vec<usize> = rows.iter().map(|&row| self.dataset.rows[row].label).collect();
@@ -256,12 +256,12 @@ fn learned_rows(recipe: &Recipe, dataset: &Dataset, split: Split) -> Vec<usize> 
 
 /// The outputs for rows: logits, or the reconstruction of the normalized values.
 pub(crate) fn outputs(network: &Network, examples: &Examples, rows: &[usize], device: &Device) -> Vec<Vec<f32>> {
-    evaluate(examples, rows, device, |batch| network.forward(batch.input, batch.side, &mut Mode::Evaluate))
+    evaluate(examples, rows, device, |batch| network.forward(batch, &mut Mode::Evaluate))
 }
 
 /// What the head takes, for rows.
 pub(crate) fn features(network: &Network, examples: &Examples, rows: &[usize], device: &Device) -> Vec<Vec<f32>> {
-    evaluate(examples, rows, device, |batch| network.features(batch.input, batch.side))
+    evaluate(examples, rows, device, |batch| network.features(batch))
 }
 
 fn evaluate(

@@ -40,7 +40,7 @@ fn architecture(input: [usize; 3], operations: &[(&str, Operation, Shape)]) -> A
         shape = output;
         layer
     };
-    Architecture { input, layers: operations.iter().map(&mut layer).collect(), side: None }
+    Architecture { input, layers: operations.iter().map(&mut layer).collect(), side: None, lengths: false }
 }
 
 fn mlp() -> Architecture {
@@ -137,7 +137,7 @@ fn check(folder: &Path, architecture: &Architecture, names: &Names) {
     for (step, (values, labels)) in inputs.chunks(inputs.len() / steps).zip(targets.chunks(batch)).enumerate() {
         let data = TensorData::new(values.to_vec(), [batch, channels, height, width]);
         let mut mode = if meta["mode"] == "train" { Mode::Train(&mut random) } else { Mode::Evaluate };
-        let logits = network.forward(Tensor::from_data(data, &device), None, &mut mode);
+        let logits = network.forward(Tensor::from_data(data, &device).into(), &mut mode);
         let loss = objective.forward(logits, labels);
         let difference = f64::from(loss.clone().inner().into_scalar::<f32>() - losses.as_slice().unwrap()[step]).abs();
         let tolerance = meta["tolerance"]["atol_loss"].as_f64().unwrap();
