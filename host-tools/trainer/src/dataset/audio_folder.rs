@@ -27,7 +27,7 @@ pub(super) fn load(spec: &AudioFolderSpec, folder: &Path) -> Result<Dataset> {
     for file in &files {
         let path = folder.join(file);
         let clip = read_wav(&path, spec.features.sample_rate)?;
-        let mut features = extractor.features(&clip, spec.steps, !spec.lengths);
+        let mut features = extractor.features(&clip, spec.steps, !spec.lengths)?;
         ensure!(features.iter().all(|value| value.is_finite()), "{} has features that are no numbers", path.display());
         lengths.push((features.len() / channels) as f32);
         features.resize(spec.steps * channels, 0.0);
@@ -85,20 +85,19 @@ impl Extractor {
     }
 
     /// The first `steps` rows of a clip; with `silence`, so many rows as if silence followed. At least one.
-    fn features(&mut self, clip: &[f32], steps: usize, silence: bool) -> Vec<f32> {
+    fn features(&mut self, clip: &[f32], steps: usize, silence: bool) -> Result<Vec<f32>> {
         let frame = self.features.frame_length;
         let mut clip = clip.to_vec();
         let whole = frame + (steps - 1) * self.features.frame_step;
         clip.resize(if silence { clip.len().max(whole) } else { clip.len().max(frame) }, 0.0);
         let mut values = Vec::new();
         let mut rows = 0;
-        let taken = self.push(&clip, |row| {
+        self.push(&clip, |row| {
             values.extend_from_slice(row);
             rows += 1;
             rows < steps
-        });
-        // The settings were taken before.
-        if taken.is_ok() { values } else { Vec::new() }
+        })?;
+        Ok(values)
     }
 
     /// Gives each row of the samples to `take`, until it has enough.

@@ -86,8 +86,8 @@ pub enum SpectrumKind {
 
 impl AudioFolderSpec {
     pub(super) fn check(&self, source: &Source) -> Result<()> {
-        if self.steps == 0 {
-            return Err(source.error(&["dataset", "steps"], "must be at least 1".into()));
+        if !(1..=100_000).contains(&self.steps) {
+            return Err(source.error(&["dataset", "steps"], format!("must be from 1 to 100000, is {}", self.steps)));
         }
         let (frame, step) = (self.features.frame_length, self.features.frame_step);
         if step == 0 || step > frame {
