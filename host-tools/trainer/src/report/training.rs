@@ -167,9 +167,10 @@ fn subjects(fragment: &mut Fragment, record: &Record) {
 
 fn data(fragment: &mut Fragment, facts: &Facts) {
     fragment.paragraph(&format!(
-        "Data: {}. {}. One example has {} values{}.",
+        "Data: {}. {}. One example has {}{} values{}.",
         facts.name,
         facts.origin.trim_end_matches('.'),
+        if facts.lengths { "at most " } else { "" },
         facts.example_len(),
         match &facts.side {
             Some((name, width)) => format!(", and {width} more from {name}"),
