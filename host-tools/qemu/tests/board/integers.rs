@@ -1,7 +1,7 @@
 //! A firmware whose models are integers throughout links no floating point: cores without it would compute it in software.
 
 use nervelet::learn::Pcg32;
-use nervelet_compiler::builder::RecurrentWeights;
+use nervelet_compiler::builder::{Mask, RecurrentWeights};
 use nervelet_compiler::graph::{Cell, TensorId};
 use nervelet_compiler::{CompileOptions, GraphBuilder, Precision, Target, compile, compile_quantized_with};
 
@@ -10,7 +10,8 @@ use crate::support::{board, model};
 const TIME: usize = 4;
 const WIDTH: usize = 8;
 
-/// Normal layers of sequence models: a GRU, and an encoder's attention and feed-forward network behind it.
+/// Layers of sequence models: tokens, a GRU, an encoder's masked attention and feed-forward network behind it, and a pool over
+/// as many steps as an input says.
 fn sequence(quantized: Option<Precision>) -> Vec<u8> {
     let mut random = Pcg32::new(3);
     let mut values = |count: usize, spread: f32| -> Vec<f32> {
@@ -18,23 +19,28 @@ fn sequence(quantized: Option<Precision>) -> Vec<u8> {
     };
     let mut net = GraphBuilder::new("sequence");
     let x = net.input("x", &[1, TIME, WIDTH], None);
+    let (tokens, length) = (net.integers("tokens", &[TIME]), Some(net.integers("length", &[1])));
     let mut constant = |net: &mut GraphBuilder, shape: &[usize], spread: f32| -> TensorId {
         net.constant("constant", shape, values(shape.iter().product(), spread)).unwrap()
     };
+    let table = constant(&mut net, &[5, WIDTH], 0.5);
+    let embedded = net.embedding("embedding", table, tokens).unwrap();
+    let x = net.add("input", x, embedded).unwrap();
     let weights = RecurrentWeights {
         input: constant(&mut net, &[3 * WIDTH, WIDTH], 0.5),
         recurrent: constant(&mut net, &[3 * WIDTH, WIDTH], 0.5),
         input_bias: constant(&mut net, &[3 * WIDTH], 0.2),
         recurrent_bias: constant(&mut net, &[3 * WIDTH], 0.2),
     };
-    let [states, _] = net.recurrent("gru", x, Cell::Gru { reset_after: true }, false, weights).unwrap();
+    let [states, _] =
+        net.recurrent_of_length("gru", x, Cell::Gru { reset_after: true }, false, weights, length).unwrap();
     let (gamma, beta) = (constant(&mut net, &[WIDTH], 1.0), constant(&mut net, &[WIDTH], 0.2));
     let normal = net.layer_norm("norm", states, gamma, beta, 1e-5).unwrap();
     let operands = [0, 1, 2].map(|_| {
         let weights = constant(&mut net, &[WIDTH, WIDTH], 0.5);
         net.linear("operand", normal, weights, None).unwrap()
     });
-    let mixed = net.attention("attention", operands, 2).unwrap();
+    let mixed = net.masked_attention("attention", operands, 2, Mask { causal: true, length }).unwrap();
     let sum = net.add("sum", states, mixed).unwrap();
     let gamma = constant(&mut net, &[WIDTH], 1.0);
     let normal = net.rms_norm("second norm", sum, gamma, 1e-5).unwrap();
@@ -44,13 +50,15 @@ fn sequence(quantized: Option<Precision>) -> Vec<u8> {
     let weights = constant(&mut net, &[WIDTH, 2 * WIDTH], 0.5);
     let outer = net.linear("outer", active, weights, None).unwrap();
     let y = net.add("second sum", sum, outer).unwrap();
-    let graph = net.finish(&[y], &[]);
+    let mean = net.mean_of_length("mean", y, length.unwrap()).unwrap();
+    let graph = net.finish(&[y, mean], &[]);
     let options = CompileOptions { target: Target::Any, ..CompileOptions::default() };
     let samples: Vec<Vec<f32>> = (0..4).map(|_| values(TIME * WIDTH, 1.0)).collect();
     let compiled = match quantized {
         None => compile(&graph, &options),
         Some(precision) => {
-            compile_quantized_with(&graph, &options, precision, samples.iter().map(|sample| vec![&sample[..]]))
+            let samples = samples.iter().map(|sample| vec![&sample[..], &[0.0, 4.0, 2.0, 1.0], &[3.0]]);
+            compile_quantized_with(&graph, &options, precision, samples)
         }
     };
     compiled.unwrap().bytes.to_vec()
