@@ -16,7 +16,7 @@ mod verify;
 pub use error::Error;
 pub use strings::Strings;
 
-use crate::ops::{self, Operator, Span, StepRecord, StepView, Tensor, Tensors};
+use crate::ops::{self, Operator, Span, Tables, Tensor, Tensors};
 use schema::{File, Head, Names, Port, Program};
 
 /// The alignment that a file needs in memory, in bytes.
@@ -99,14 +99,14 @@ impl<'m> Model<'m> {
 
     /// The steps in order.
     pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
-        let Program { steps, words, .. } = self.program;
+        let Program { steps, tables: Tables { words, .. }, .. } = self.program;
         let names = self.names().steps.iter().chain(core::iter::repeat(""));
         steps.iter().zip(names).filter_map(|(record, name)| record.step(name, words))
     }
 
     /// The tensors that steps and ports refer to.
     pub fn tensors(&self) -> Tensors<'m> {
-        self.program.tensors
+        self.program.tables.tensors
     }
 
     /// The tensor with an index.
@@ -116,7 +116,7 @@ impl<'m> Model<'m> {
 
     /// The weights, biases and tables.
     pub fn constants(&self) -> &'m [u8] {
-        self.program.constants
+        self.program.tables.constants
     }
 
     /// The layer that a device can train, if the file names one.
@@ -151,14 +151,8 @@ impl<'m> Model<'m> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    /// A step with what it refers to.
-    pub(crate) fn view(&self, record: &'m StepRecord) -> StepView<'m> {
-        let Program { header, constants, tensors, words, .. } = self.program;
-        StepView { record, words, tensors, constants, arena_bytes: header.arena_bytes as usize }
-    }
-
     fn floats(&self, span: Span) -> Option<&'m [f32]> {
-        bytemuck::try_cast_slice(span.of(self.program.constants)?).ok()
+        bytemuck::try_cast_slice(span.of(self.program.tables.constants)?).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::schema::{Head, Port};
 use super::{Error, Model};
 use crate::kernels;
-use crate::ops::{MAX_RANK, OpKind, Place, Tensor};
+use crate::ops::{MAX_RANK, OpKind, Place, StepView, Tensor};
 
 /// Checks everything that a session relies on.
 pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
@@ -12,7 +12,7 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
     if !kernels::packing::runs(core) {
         return Err(Error::WrongCore { core });
     }
-    for (index, tensor) in program.tensors.iter().enumerate() {
+    for (index, tensor) in program.tables.tensors.iter().enumerate() {
         if !is_in_place(model, tensor) {
             return Err(Error::Tensor { index });
         }
@@ -25,11 +25,13 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
             return Err(Error::Port { position });
         }
     }
+    // A copy: the model itself may stay in registers.
+    let tables = program.tables;
     for (step, record) in program.steps.iter().enumerate() {
         let number = record.kind;
         let not_linked = || Error::OperatorNotLinked { step, kind: OpKind::from_number(number), number };
         let operator = model.operator(number).ok_or_else(not_linked)?;
-        (operator.verify)(&model.view(record)).map_err(|error| Error::Step { step, error })?;
+        (operator.verify)(&StepView { record, tables: &tables }).map_err(|error| Error::Step { step, error })?;
     }
     if head_fits(model) { Ok(()) } else { Err(Error::Head) }
 }

@@ -13,6 +13,7 @@ global_asm!(
     include_str!("armv7m/join.s"),
     include_str!("armv7m/matrix.s"),
     include_str!("armv7m/dense.s"),
+    include_str!("armv7m/triples.s"),
     include_str!("armv7m/depthwise.s"),
     include_str!("armv7m/add.s"),
     include_str!("armv7m/pooling.s"),
@@ -31,6 +32,7 @@ global_asm!(
     include_str!("armv6m/join.s"),
     include_str!("armv6m/matrix.s"),
     include_str!("armv6m/dense.s"),
+    include_str!("armv6m/triples.s"),
     include_str!("armv6m/depthwise.s"),
     include_str!("armv6m/add.s"),
     include_str!("armv6m/pooling.s"),
@@ -112,27 +114,34 @@ pub struct Depthwise {
 /// What the dense kernel is given; see `dense.s`.
 #[repr(C)]
 pub struct Dense {
-    pub weights: *const u32,
-    pub weights_end: *const u32,
+    pub stream: *const u32,
+    pub stream_end: *const u32,
     pub inputs: *const u32,
-    pub sums: *mut i32,
-    pub bytes: usize,
-    pub step: usize,
-    pub skip: [usize; 2],
-    pub start: [u32; 2],
-    pub chunk: usize,
-    pub unused: u32,
-}
-
-/// What finishing sums is given; see `dense.s`.
-#[repr(C)]
-pub struct Finish {
-    pub sums: *const i32,
-    pub sums_end: *const i32,
-    pub multipliers: *const u32,
+    pub inputs_end: *const u32,
+    pub offset: usize,
+    pub behind: usize,
     pub output: *mut i8,
     pub zero_point: i32,
-    pub step: usize,
+    /// Where sums come from and where they go, if they are not those of a whole layer.
+    pub sums: [*mut u32; 2],
+    /// The bytes of a record that begins one channel earlier, if there is one.
+    pub odd: usize,
+    pub skip: [usize; 2],
+    pub start: u32,
+}
+
+/// What the dense kernel of few inputs is given; see `triples.s`.
+#[repr(C)]
+pub struct Triples {
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub last_output: *mut i8,
+    pub inputs: *const i8,
+    pub count: usize,
+    /// The bytes of a channel's weights.
+    pub row: usize,
+    pub zero_point: i32,
+    pub records_before_last: usize,
 }
 
 /// What the sum is given; see `add.s`.
@@ -222,8 +231,10 @@ unsafe extern "C" {
     pub fn nervelet_matrix(frame: *const Matrix);
     /// Computes all records for a block of four pixels.
     pub fn nervelet_depthwise(frame: *const Depthwise);
-    /// Adds the products of some inputs to the sums of some records.
+    /// Computes some records for some inputs of one pixel.
     pub fn nervelet_dense(frame: *const Dense);
-    /// Makes codes of the sums of some records.
-    pub fn nervelet_finish(frame: *const Finish);
+    /// Computes all records of three channels.
+    pub fn nervelet_dense_triples(frame: *const Triples);
+    /// Makes the inputs of the dense kernel.
+    pub fn nervelet_dense_widen(codes: *const i8, count: usize, target: *mut u32);
 }
