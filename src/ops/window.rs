@@ -29,6 +29,8 @@ impl WindowParameters {
     pub fn over(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), OutOfBounds> {
         let [_, rows, columns, channels] = input.nhwc().ok_or(OutOfBounds)?;
         let [_, output_rows, output_columns, outputs] = output.nhwc().ok_or(OutOfBounds)?;
+        // Pair by pair: `map` of an array is a loop.
+        let pair = |[rows, columns]: [u32; 2]| [rows as usize, columns as usize];
         let window = Window {
             input: [rows, columns],
             output: [output_rows, output_columns],
@@ -44,11 +46,10 @@ impl WindowParameters {
     /// output position with a tap inside the image.
     pub fn verify(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), Error> {
         let (window, channels) = self.over(input, output).map_err(|_| Error::Shape)?;
-        let batches = [input.nhwc(), output.nhwc()].map(|extents| extents.map(|[batch, ..]| batch));
-        if batches != [Some(1); 2] {
+        if !matches!((input.nhwc(), output.nhwc()), (Some([1, ..]), Some([1, ..]))) {
             return Err(Error::Shape);
         }
-        for axis in [0, 1] {
+        for axis in 0..2_usize {
             let pick = |pair: &[usize; 2]| pair.get(axis).copied().unwrap_or(0);
             let (kernel, stride, dilation) = (pick(&window.kernel), pick(&window.stride), pick(&window.dilation));
             let largest = kernel.max(stride).max(dilation).max(pick(&window.padding));

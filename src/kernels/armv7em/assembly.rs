@@ -42,11 +42,19 @@ impl Finish {
     /// The cheapest way that gives the reference's codes.
     #[inline]
     pub fn of(layer: &PackedLayer<'_>) -> Self {
-        let [low, high] = layer.range;
-        let tail = if low == -128 && high == 127 { u32::from(layer.output_zero_point != -128) } else { 2 };
-        let four = |bound: i32| u32::from(bound as u8).wrapping_mul(0x0101_0101);
-        Self { tail, bounds: [four(low), four(high)] }
+        let tail = if layer.range == [-128, 127] { u32::from(layer.output_zero_point != -128) } else { 2 };
+        Self { tail, bounds: bounds(layer.range) }
     }
+}
+
+/// A code four times.
+pub fn four_times(code: i32) -> u32 {
+    u32::from(code as u8).wrapping_mul(0x0101_0101)
+}
+
+/// The bounds of a range, four times each.
+pub fn bounds([low, high]: [i32; 2]) -> [u32; 2] {
+    [four_times(low), four_times(high)]
 }
 
 /// The offset of the inputs in both halves of a word: it fits them for every zero point among int8 codes.
@@ -80,9 +88,11 @@ pub struct Matrix {
     pub stride: usize,
     pub entry: usize,
     pub tail: u32,
-    /// Wide: where a record is sign-extended; else: the bytes of a record's weights.
-    pub buffer: usize,
-    pub weights_end: usize,
+    /// Where records are sign-extended and where their weights end there, if they are.
+    pub record: *mut u32,
+    pub weights_end: *const u32,
+    /// The bytes of a record's weights, if they are not.
+    pub bytes: usize,
     pub bounds: [u32; 2],
 }
 
@@ -116,9 +126,13 @@ pub struct Depthwise {
     pub bounds: [u32; 2],
 }
 
-/// What packing a column is given; see `columns.s`.
+/// What packing columns is given; see `columns.s`.
 #[repr(C)]
 pub struct Pack {
+    pub source: *const i8,
+    pub target: *mut u32,
+    pub channels: usize,
+    pub columns: usize,
     pub pairs: usize,
     pub row: usize,
     pub plane: usize,
@@ -131,15 +145,14 @@ pub struct Pack {
 /// What the kernel of columns is given; see `columns.s`.
 #[repr(C)]
 pub struct Columns {
-    pub bias: [u32; 4],
-    pub scaling: [u32; 3],
-    pub weights: *const u32,
+    pub stream: *const u32,
     pub plane: *const u32,
     pub output: *mut i8,
+    pub plane_step: usize,
     pub channels: usize,
     pub row: usize,
     pub steps: usize,
-    pub single: usize,
+    pub rest: usize,
     pub columns: usize,
     pub tail: u32,
     pub bounds: [u32; 2],
@@ -260,11 +273,11 @@ unsafe extern "C" {
     pub fn nervelet_add(frame: *const Add);
     /// Multiplies two tensors.
     pub fn nervelet_mul(frame: *const Mul);
-    /// Packs one column of four channels.
-    pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
+    /// Packs columns of four channels.
+    pub fn nervelet_columns_pack(frame: *mut Pack);
     /// Makes two columns of each plane, `from` bytes behind the first, the first two.
     pub fn nervelet_columns_move(planes: *mut u32, from: usize, plane: usize);
-    /// Computes one channel of some columns.
+    /// Computes four channels of some columns.
     pub fn nervelet_columns_run(frame: *const Columns);
     /// Widens blocks of four windows.
     pub fn nervelet_widen(frame: *const Widen);
@@ -276,8 +289,6 @@ unsafe extern "C" {
     pub fn nervelet_pool_max(frame: *const Pool);
     /// Computes all records for some blocks of pixels.
     pub fn nervelet_matrix(frame: *const Matrix);
-    /// The same, sign-extending each record's weights once.
-    pub fn nervelet_matrix_wide(frame: *const Matrix);
     /// The same for weights of a byte each.
     pub fn nervelet_matrix_plain(frame: *const Matrix);
     /// Computes all records for one pixel.

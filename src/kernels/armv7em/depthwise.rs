@@ -3,8 +3,11 @@
 
 use core::ops::Range;
 
+use super::super::packing::Records;
+use super::super::packing::armv7em::Layout;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
-use super::assembly::{Depthwise, Finish, nervelet_depthwise, offsets};
+use super::assembly::{Depthwise, Finish, four_times, nervelet_depthwise, offsets};
+use super::own;
 
 /// Pairs of taps that the kernel unrolls.
 const PAIRS: usize = 8;
@@ -18,16 +21,17 @@ pub fn depthwise_conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = layer.packing.layout;
+    let layout = Layout::DepthwiseQuads;
     let taps = layout.filter(window.kernel[0], window.kernel[1]).depth;
     let record = layout.record_words(taps);
-    if channels < 4 || taps == 0 || Some(layer.words.len()) != layout.records(channels).checked_mul(record) {
+    let words = channels.div_ceil(layout.lanes()).checked_mul(record);
+    if own(layer) != layout || channels < 4 || taps == 0 || Some(layer.words.len()) != words {
         return Err(OutOfBounds);
     }
     let (zeros, rest) = scratch.split_at_mut_checked(channels.div_ceil(4)).ok_or(OutOfBounds)?;
     let (inside, rest) = rest.split_at_mut_checked(taps).ok_or(OutOfBounds)?;
     let (border, _) = rest.split_at_mut_checked(taps).ok_or(OutOfBounds)?;
-    zeros.fill(u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101));
+    zeros.fill(four_times(layer.input_offset.wrapping_neg()));
     let zeros: &[i8] = bytemuck::cast_slice(zeros);
     let parts = parts(channels, layer, [taps, record])?;
     let mut run = Run { window, channels, input, taps, parts };

@@ -1,8 +1,9 @@
 //! A core's kernels give the bits of the reference on any shape: random layers, computed by the host from row-major and
 //! from packed weights, and by the boards from packed ones.
 
+use nervelet::kernels::packing::Form;
 use nervelet::learn::Pcg32;
-use nervelet::ops::{DataType, OpKind};
+use nervelet::ops::{DataType, OpKind, packed_layer};
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Data, Graph, Node, Op, Padding, Quantization, Tensor, TensorId, Window};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile};
@@ -289,8 +290,9 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
         // Files name a core for their packed layers.
-        let is_packed =
-            |kind| matches!(kind, OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked | OpKind::FullyConnectedPacked);
+        let forms = [Form::Convolution, Form::PlainConvolution, Form::Depthwise, Form::DepthwiseColumns];
+        let windows = forms.map(packed_layer::kind);
+        let is_packed = |kind| kind == OpKind::FullyConnectedPacked || windows.contains(&kind);
         let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
         assert_eq!(model.program().header.core, if packs { target.core() } else { 0 });
         let sizes: Vec<usize> = layers
