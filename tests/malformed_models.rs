@@ -60,7 +60,10 @@ static FILES: LazyLock<Vec<AlignedBytes>> = LazyLock::new(|| {
 /// The number of a step's packing, if it has one.
 fn packing(step: &Step<'_>) -> Option<u8> {
     match step.kind()? {
-        OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked => {
+        OpKind::Conv2dPacked
+        | OpKind::Conv2dPlainPacked
+        | OpKind::DepthwiseConv2dPacked
+        | OpKind::DepthwiseColumnsPacked => {
             Some(words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing)
         }
         OpKind::FullyConnectedPacked => {

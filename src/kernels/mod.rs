@@ -198,6 +198,18 @@ pub trait Core {
         reference::conv_2d_packed(window, channels, input, layer, output)
     }
 
+    /// The same for layouts of [`packing::Form::PlainConvolution`].
+    fn conv_2d_plain_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        Self::conv_2d_packed(window, channels, input, layer, scratch, output)
+    }
+
     /// One row of an int8 dense layer with packed weights; `scratch` is that of a window of one pixel.
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         let channels = [input.len(), output.len()];
@@ -214,6 +226,18 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         reference::depthwise_conv_2d_packed(window, channels, input, layer, output)
+    }
+
+    /// The same for layouts of [`packing::Form::DepthwiseColumns`].
+    fn depthwise_columns_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        Self::depthwise_conv_2d_packed(window, channels, input, layer, scratch, output)
     }
 
     /// Products of rows of int8 weights with int16 inputs, see [`rows`].

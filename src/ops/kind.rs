@@ -271,4 +271,8 @@ kinds! {
     MaskedMeanInt16 = 124,
     /// Mean over the first of neighbouring rows of f32.
     MaskedMeanFloat32 = 125,
+    /// Convolution of int8 with weights packed for a core, whose sums are as large as they may be.
+    Conv2dPlainPacked = 126,
+    /// Depthwise convolution of int8 with weights packed for a core, down the columns of an image.
+    DepthwiseColumnsPacked = 127,
 }

@@ -143,6 +143,8 @@ operators![
     normalize::LOG_SOFTMAX_INT8,
     normalize::RMS_NORM_FLOAT32,
     packed_layer::CONV_2D,
+    packed_layer::CONV_2D_PLAIN,
+    packed_layer::DEPTHWISE_COLUMNS,
     packed_layer::DEPTHWISE_CONV_2D,
     packed_layer::FULLY_CONNECTED,
     pad::OPERATOR,

@@ -1,24 +1,61 @@
 //! Int8 layers whose weights are laid out for a core's kernels, see [`packing`](crate::kernels::packing).
 //!
 //! The arithmetic is that of [`conv_2d`](super::conv_2d), [`depthwise_conv_2d`](super::depthwise_conv_2d) and
-//! [`fully_connected`](super::fully_connected) on int8, bit for bit. They are operators of their own, so that a
-//! firmware for one core links neither the kernels for row-major weights nor their parameters.
+//! [`fully_connected`](super::fully_connected) on int8, bit for bit. They are operators of their own, one for each
+//! [`Form`], so that a firmware for one core links neither the kernels for row-major weights nor those of other forms.
 
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
 use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
-use crate::kernels::packing::Packing;
+use crate::kernels::packing::{Form, Packing};
 use crate::kernels::{self, Active, Core, OutOfBounds, PackedLayer, Window};
 
 /// Convolution; a depthwise one of a single channel, too.
-pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: verify_window, run: run_window };
+pub static CONV_2D: Operator = Operator {
+    kind: kind(Form::Convolution),
+    verify: |view| verify_window(view, Form::Convolution),
+    run: |call| run_window(call, Active::conv_2d_packed),
+};
+/// The same for weights whose sums are as large as they may be.
+pub static CONV_2D_PLAIN: Operator = Operator {
+    kind: kind(Form::PlainConvolution),
+    verify: |view| verify_window(view, Form::PlainConvolution),
+    run: |call| run_window(call, Active::conv_2d_plain_packed),
+};
 /// Depthwise convolution with one filter a channel.
-pub static DEPTHWISE_CONV_2D: Operator =
-    Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_window, run: run_window };
+pub static DEPTHWISE_CONV_2D: Operator = Operator {
+    kind: kind(Form::Depthwise),
+    verify: |view| verify_window(view, Form::Depthwise),
+    run: |call| {
+        run_window(call, |window, [channels, _], x, layer, scratch, codes| {
+            Active::depthwise_conv_2d_packed(window, channels, x, layer, scratch, codes)
+        })
+    },
+};
+/// The same down the columns of an image.
+pub static DEPTHWISE_COLUMNS: Operator = Operator {
+    kind: kind(Form::DepthwiseColumns),
+    verify: |view| verify_window(view, Form::DepthwiseColumns),
+    run: |call| {
+        run_window(call, |window, [channels, _], x, layer, scratch, codes| {
+            Active::depthwise_columns_packed(window, channels, x, layer, scratch, codes)
+        })
+    },
+};
 /// Dense layer, one row at a time; many rows are a convolution over an image of one row.
 pub static FULLY_CONNECTED: Operator =
     Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
+
+/// The kind of the steps with a window that layouts of a form are for.
+pub const fn kind(form: Form) -> OpKind {
+    match form {
+        Form::Convolution => OpKind::Conv2dPacked,
+        Form::PlainConvolution => OpKind::Conv2dPlainPacked,
+        Form::Depthwise => OpKind::DepthwiseConv2dPacked,
+        Form::DepthwiseColumns => OpKind::DepthwiseColumnsPacked,
+    }
+}
 
 /// Parameters of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +96,16 @@ impl PackedWeights {
         view: &StepView<'_>,
         window: &Window,
         [channels, outputs]: [usize; 2],
-        depthwise: bool,
+        form: Form,
     ) -> Result<(), Error> {
         let (input, output) = (view.input(0)?, view.output(0)?);
         input.expect_int8()?;
         output.expect_int8()?;
         let found = self.packing;
-        let packing = Packing::from_number(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
+        let packing = Packing::from_number(found).filter(|packing| packing.layout.form() == form);
         let layout = packing.ok_or(Error::Packing { found })?.layout;
         let [rows, columns] = window.kernel;
-        let inputs = if depthwise { 1 } else { channels };
+        let inputs = if form.is_depthwise() { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;
         if low > high || !self.layer(view, input, output)?.verify(&filter, outputs) {
@@ -97,31 +134,25 @@ impl PackedWeights {
     }
 }
 
-/// Both convolutions: they differ by the kind alone.
-fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
+fn verify_window(view: &StepView<'_>, form: Form) -> Result<(), Error> {
     view.expect_operands(1, 1)?;
     let Parameters { window, weights } = view.parameters()?;
     let (window, channels) = window.verify(view.input(0)?, view.output(0)?)?;
-    let depthwise = view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
-    if depthwise && channels[0] != channels[1] {
+    if form.is_depthwise() && channels[0] != channels[1] {
         return Err(Error::Shape);
     }
-    weights.verify(view, &window, channels, depthwise)
+    weights.verify(view, &window, channels, form)
 }
 
-fn run_window(call: &mut Call<'_, '_>) -> kernels::Result {
+type Kernel = fn(&Window, [usize; 2], &[i8], &PackedLayer<'_>, &mut [u32], &mut [i8]) -> kernels::Result;
+
+fn run_window(call: &mut Call<'_, '_>, kernel: Kernel) -> kernels::Result {
     let Parameters { window, weights } = call.view.parameters()?;
     let (input, output) = (call.view.input(0)?, call.view.output(0)?);
     let (window, channels) = window.over(input, output)?;
     let layer = weights.layer(call.view, input, output)?;
-    let depthwise = call.view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
-    let (x, scratch, codes) = (bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes));
-    if depthwise {
-        Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
-    } else {
-        Active::conv_2d_packed(&window, channels, x, &layer, scratch, codes)
-    }
+    kernel(&window, channels, bytemuck::cast_slice(x), &layer, elements(scratch)?, bytemuck::cast_slice_mut(codes))
 }
 
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
@@ -133,7 +164,7 @@ fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
     if !fits(view.input(0)?, depth) || !fits(view.output(0)?, outputs) {
         return Err(Error::Shape);
     }
-    weights.verify(view, &Window::pixel(), [depth, outputs], false)
+    weights.verify(view, &Window::pixel(), [depth, outputs], Form::Convolution)
 }
 
 fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {

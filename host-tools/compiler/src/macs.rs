@@ -14,11 +14,13 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
     let output = model.tensor(step.outputs().next()?)?;
     let filter = match step.kind()? {
         OpKind::Conv2dInt8 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<QuantizedLayer>>(step)?)?,
-        OpKind::Conv2dPacked => {
+        OpKind::Conv2dPacked | OpKind::Conv2dPlainPacked => {
             let channels = *model.tensor(step.inputs().next()?)?.shape().last()?;
             taps(&decode::<packed_layer::Parameters>(step)?.window) * u64::from(channels)
         }
-        OpKind::DepthwiseConv2dPacked => taps(&decode::<packed_layer::Parameters>(step)?.window),
+        OpKind::DepthwiseConv2dPacked | OpKind::DepthwiseColumnsPacked => {
+            taps(&decode::<packed_layer::Parameters>(step)?.window)
+        }
         OpKind::FullyConnectedPacked => decode::<packed_layer::DenseParameters>(step)?.depth.into(),
         OpKind::Conv2dFloat32 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<FloatLayer>>(step)?)?,
         OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),

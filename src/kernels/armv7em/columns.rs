@@ -1,11 +1,13 @@
 //! Depthwise 3 x 3 with stride 1: bands of rows and columns of four channels are packed into planes, then every
 //! channel of a plane is computed.
 
-use super::super::packing::armv7em::{COLUMN_PAIRS, COLUMN_ROWS};
+use super::super::packing::Records;
+use super::super::packing::armv7em::{COLUMN_PAIRS, COLUMN_ROWS, Layout};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
     Columns, Finish, Pack, nervelet_columns_move, nervelet_columns_pack, nervelet_columns_run, offsets,
 };
+use super::own;
 
 /// Words of a record: biases, six words of weights for each channel, scales.
 const RECORD: usize = 40;
@@ -19,22 +21,22 @@ pub fn depthwise_conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = layer.packing.layout;
-    let record = layout.record_words(9);
+    let layout = Layout::DepthwiseColumns;
     let [output_rows, output_columns] = window.output;
     let elements = |[rows, columns]: [usize; 2]| rows.wrapping_mul(columns).wrapping_mul(channels);
     // The columns of a band and its planes: two more columns come in than go out.
     let columns = (scratch.len() / (4 * COLUMN_PAIRS)).min(output_columns.wrapping_add(2));
-    let sound = layout.computes(window)
+    let sound = own(layer) == layout
+        && layout.computes(window)
         && channels >= 4
-        && Some(layer.words.len()) == layout.records(channels).checked_mul(record)
+        && Some(layer.words.len()) == channels.div_ceil(layout.lanes()).checked_mul(RECORD)
         && elements(window.input) == input.len()
         && elements(window.output) == output.len()
         && columns > 2;
     let planes = scratch.get_mut(..columns.wrapping_mul(4 * COLUMN_PAIRS)).filter(|_| sound).ok_or(OutOfBounds)?;
     let finish = Finish::of(layer);
-    for (number, words) in layer.words.chunks_exact(record).enumerate() {
-        let channel = layout.first_channel(number, channels);
+    for (number, words) in layer.words.chunks_exact(RECORD).enumerate() {
+        let channel = layer.packing.layout.first_channel(number, channels);
         let mut lanes = Columns::of_record(words, &finish, channels, output_columns.wrapping_mul(channels))?;
         let mut top = 0;
         while top < output_rows {

@@ -3,7 +3,7 @@
 
 use super::super::image::Image;
 use super::super::packing::armv7em::Layout;
-use super::super::packing::{self, Filter};
+use super::super::packing::{self, Filter, Records};
 use super::super::scaling::Scaling;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
@@ -17,170 +17,101 @@ use super::own;
 /// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does.
 const MATRIX_UNITS: usize = 4;
 const WIDEN_UNITS: usize = 4;
+/// Blocks from which on widened weights pay: a record's widening costs what it saves in as many.
+const WIDE_BLOCKS: usize = 5;
+
+/// The routines of a layout.
+struct Routines {
+    widen: unsafe extern "C" fn(*const Widen),
+    /// What the codes become; see `widen.s`.
+    factor: u32,
+    multiply: unsafe extern "C" fn(*const Matrix),
+    /// The same for weights that are sign-extended in memory, if there is one.
+    multiply_wide: Option<unsafe extern "C" fn(*const Matrix)>,
+}
 
 /// Int8 convolution with packed weights.
 pub fn conv_2d(
     window: &Window,
-    [channels, outputs]: [usize; 2],
+    channels: [usize; 2],
     input: &[i8],
     layer: &PackedLayer<'_>,
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = layer.packing.layout;
+    let image = image(Layout::SharedRowPairs, window, channels, input, layer)?;
+    if !packing::in_blocks(window) {
+        return pixels(&image, channels[1], layer, scratch, output);
+    }
+    let routines = Routines {
+        widen: nervelet_widen,
+        factor: TURNED,
+        multiply: nervelet_matrix,
+        multiply_wide: Some(nervelet_matrix_wide),
+    };
+    in_padding(&routines, &image, channels[1], layer, scratch, output)
+}
+
+/// The same for sums that need all bits.
+pub fn conv_2d_plain(
+    window: &Window,
+    channels: [usize; 2],
+    input: &[i8],
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    output: &mut [i8],
+) -> Result {
+    let image = image(Layout::RowPairs, window, channels, input, layer)?;
+    let routines = Routines {
+        widen: nervelet_widen_plain,
+        factor: offsets(layer),
+        multiply: nervelet_matrix_plain,
+        multiply_wide: None,
+    };
+    in_padding(&routines, &image, channels[1], layer, scratch, output)
+}
+
+/// The windows over the image, for a stream of the length that they ask for.
+fn image<'a>(
+    layout: Layout,
+    window: &'a Window,
+    [channels, outputs]: [usize; 2],
+    input: &'a [i8],
+    layer: &PackedLayer<'_>,
+) -> core::result::Result<Image<'a>, OutOfBounds> {
     let filter = layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
-    let record = layout.record_words(filter.depth);
-    if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
+    let words = outputs.div_ceil(2).checked_mul(layout.record_words(filter.depth));
+    if own(layer) != layout || filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != words {
         return Err(OutOfBounds);
     }
-    let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
-    match own(layer) {
-        Layout::SharedRowPairs if !packing::in_blocks(window) => pixels(&image, outputs, layer, scratch, output),
-        Layout::SharedRowPairs | Layout::RowPairs => {
-            // A small image is copied into its padding once, so that every window lies inside.
-            let padded = packing::padded_image_words(window, channels);
-            if padded > 0 && scratch.len() >= layout.scratch_words(window, channels).wrapping_add(padded) {
-                let (copy, scratch) = scratch.split_at_mut_checked(padded).ok_or(OutOfBounds)?;
-                let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
-                let window = image.pad(copy)?;
-                let image = Image { window: &window, input: copy, ..image };
-                return blocks(&image, outputs, layer, scratch, output);
-            }
-            blocks(&image, outputs, layer, scratch, output)
-        }
-        Layout::DepthwiseQuads | Layout::DepthwiseColumns => Err(OutOfBounds),
-    }
+    Ok(Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 })
 }
 
-/// Where blocks of four windows are widened to.
-struct Widening<'a> {
-    image: &'a Image<'a>,
+/// A small image is copied into its padding once, so that every window lies inside.
+fn in_padding(
+    routines: &Routines,
+    image: &Image<'_>,
     outputs: usize,
-    /// What the codes become; see `widen.s`.
-    plain: bool,
-    factor: u32,
-    output: &'a mut [i8],
-}
-
-impl Widening<'_> {
-    /// Widens the block of the four output pixels from `first` on, and at most `target.len()` blocks; returns how many.
-    fn blocks_from(
-        &mut self,
-        first: usize,
-        staging: &mut [i8],
-        target: &mut [u32],
-    ) -> core::result::Result<usize, OutOfBounds> {
-        let image = self.image;
-        let Filter { rows, padded_row, .. } = image.filter;
-        let pixel_step = image.window.stride[1].wrapping_mul(image.channels);
-        let row_step = image.window.dilation[0].wrapping_mul(image.window.input[1]).wrapping_mul(image.channels);
-        let block = image.filter.depth.wrapping_mul(2).wrapping_add(1);
-        if let Some((count, codes)) = image.run(first) {
-            let count = count.min(target.len() / block.max(1));
-            let reach = codes.len().wrapping_sub(rows.wrapping_sub(1).wrapping_mul(row_step)).wrapping_sub(padded_row);
-            // Four windows a block, the last of which ends with the codes.
-            if count == 0 || reach < count.wrapping_mul(4).wrapping_sub(1).wrapping_mul(pixel_step) {
-                return Err(OutOfBounds);
-            }
-            let start = codes.as_ptr();
-            let sources = [0, 1, 2, 3].map(|window| start.wrapping_add(pixel_step.wrapping_mul(window)));
-            // SAFETY: window `i` of the run begins `i * pixel_step` behind the start of `codes` and has `rows` rows of
-            // `padded_row` codes, `row_step` apart; `reach` says that the last one ends in `codes`.
-            unsafe { self.widen(sources, [rows, row_step], pixel_step.wrapping_mul(4), count, first, target)? };
-            return Ok(count);
-        }
-        let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
-        let whole = |origin| image.rows(origin, 0, image.filter.rows);
-        if let [Some(a), Some(b), Some(c), Some(d)] = origins.map(whole) {
-            let sources = [a, b, c, d].map(<[i8]>::as_ptr);
-            // SAFETY: each window has `rows` rows of `padded_row` codes, `row_step` apart, as `rows` cut it.
-            unsafe { self.widen(sources, [rows, row_step], 0, 1, first, target)? };
-            return Ok(1);
-        }
-        // Row by row, each with a place of its own: the last one's is right.
-        let words = padded_row.wrapping_mul(2);
-        let columns = image.window.input[1];
-        let one_step = image.window.dilation[1] == 1 || image.window.kernel[1] == 1;
-        let room = columns.checked_sub(image.window.kernel[1]).filter(|_| one_step);
-        // Where the windows begin, counted from the image's start; far away if their columns leave the image. Rows that
-        // leave it lie outside the input, too.
-        let starts = origins.map(|[top, left]| {
-            let inside = room.is_some_and(|room| left >= 0 && left.unsigned_abs() <= room);
-            let start = top.wrapping_mul(columns as isize).wrapping_add(left) as usize;
-            if inside { start.wrapping_mul(image.channels) } else { usize::MAX / 2 }
-        });
-        for row in 0..rows {
-            let mut sources = starts.map(|start| {
-                let start = start.wrapping_add(row.wrapping_mul(row_step));
-                let codes = image.input.get(start..start.wrapping_add(padded_row));
-                codes.map_or(core::ptr::null(), <[i8]>::as_ptr)
-            });
-            let slots = staging.chunks_exact_mut(padded_row);
-            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(slots) {
-                if source.is_null() {
-                    image.stage(origin, row, slot)?;
-                    *source = slot.as_ptr();
-                }
-            }
-            let target = target.get_mut(row.wrapping_mul(words)..).ok_or(OutOfBounds)?;
-            if staging.len() < padded_row.wrapping_mul(4) {
-                return Err(OutOfBounds);
-            }
-            // SAFETY: each source has `padded_row` codes, as they were cut from the input or as a slot of `staging` has.
-            unsafe { self.widen(sources, [1, 0], 0, 1, first, target)? };
-        }
-        Ok(1)
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    output: &mut [i8],
+) -> Result {
+    let Image { window, channels, .. } = *image;
+    let words = packing::padded_image_words(window, channels);
+    let room = scratch.len() >= own(layer).scratch_words(window, channels).wrapping_add(words);
+    let (copy, scratch) = scratch.split_at_mut_checked(if room { words } else { 0 }).ok_or(OutOfBounds)?;
+    if copy.is_empty() {
+        return blocks(routines, image, outputs, layer, scratch, output);
     }
-
-    /// Widens `count` blocks of four windows, and writes behind each where its output goes: to pixels from `first` on.
-    ///
-    /// # Safety
-    /// For each block `i`, `rows` rows of `padded_row` codes, `row_step` apart, can be read at each source advanced by
-    /// `i * block_step`.
-    unsafe fn widen(
-        &mut self,
-        sources: [*const i8; 4],
-        [rows, row_step]: [usize; 2],
-        block_step: usize,
-        count: usize,
-        first: usize,
-        target: &mut [u32],
-    ) -> Result {
-        let padded_row = self.image.filter.padded_row;
-        let words = rows.checked_mul(padded_row).and_then(|codes| codes.checked_mul(2)).ok_or(OutOfBounds)?;
-        let start = first.wrapping_mul(self.outputs);
-        let end = start.wrapping_add(self.outputs.wrapping_mul(count).wrapping_mul(4));
-        let codes = self.output.get_mut(start..end).ok_or(OutOfBounds)?;
-        let sound = rows > 0 && padded_row >= 4 && padded_row.is_multiple_of(4) && count > 0;
-        let need = words.checked_add(1).and_then(|block| block.checked_mul(count)).ok_or(OutOfBounds)?;
-        if !sound || target.len() < need {
-            return Err(OutOfBounds);
-        }
-        let advance = row_step.wrapping_sub(padded_row);
-        let frame = Widen {
-            sources,
-            target: target.as_mut_ptr(),
-            factor: self.factor,
-            row_bytes: padded_row.wrapping_mul(8),
-            rows,
-            advance,
-            blocks: count,
-            block_advance: block_step
-                .wrapping_sub(rows.wrapping_sub(1).wrapping_mul(row_step))
-                .wrapping_sub(padded_row),
-            place: codes.as_mut_ptr().expose_provenance(),
-            place_step: self.outputs.wrapping_mul(4),
-            entry: (padded_row / 4).wrapping_neg() % WIDEN_UNITS,
-        };
-        // SAFETY: reads what the caller vouches for, in words, which may be unaligned on these cores. Writes `words` and
-        // the address of an output for each of `count` blocks, at most what `target` has.
-        unsafe { if self.plain { nervelet_widen_plain(&raw const frame) } else { nervelet_widen(&raw const frame) } };
-        Ok(())
-    }
+    let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
+    let window = image.pad(copy)?;
+    blocks(routines, &Image { window: &window, input: copy, ..*image }, outputs, layer, scratch, output)
 }
 
 /// Four output pixels a block, as many blocks at once as the scratch memory holds.
+#[inline(never)]
 fn blocks(
+    routines: &Routines,
     image: &Image<'_>,
     outputs: usize,
     layer: &PackedLayer<'_>,
@@ -197,13 +128,12 @@ fn blocks(
     let (staging, rest) =
         scratch.split_at_mut_checked(packing::staging_words(image.window, &image.filter)).ok_or(OutOfBounds)?;
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
-    let plain = own(layer) == Layout::RowPairs;
-    let factor = if plain { offsets(layer) } else { TURNED };
-    let mut widening = Widening { image, outputs, plain, factor, output };
     // Weights are widened in memory where that serves enough blocks.
     let room = rest.len().saturating_sub(wide) / block;
-    let widens = !plain && room.min(count.div_ceil(4)) >= WIDE_BLOCKS;
-    let (buffer, rest) = rest.split_at_mut_checked(if widens { wide } else { 0 }).ok_or(OutOfBounds)?;
+    let wide_routine = routines.multiply_wide.filter(|_| room.min(count.div_ceil(4)) >= WIDE_BLOCKS);
+    let (buffer, rest) = rest.split_at_mut_checked(if wide_routine.is_some() { wide } else { 0 }).ok_or(OutOfBounds)?;
+    let mut product = Product { depth, outputs, layer, routine: wide_routine.unwrap_or(routines.multiply), buffer };
+    let mut widening = Widening::new(routines, image, outputs, output);
     let room = (rest.len() / block).wrapping_mul(block);
     let last = count.checked_sub(4).ok_or(OutOfBounds)?;
     let mut pixel = 0;
@@ -217,64 +147,188 @@ fn blocks(
             filled = filled.wrapping_add(blocks.wrapping_mul(block));
             pixel = first.wrapping_add(blocks.wrapping_mul(4));
         }
-        let pixels = rest.get_mut(..filled).filter(|pixels| !pixels.is_empty()).ok_or(OutOfBounds)?;
-        multiply(depth, outputs, layer, pixels, buffer)?;
+        product.multiply(rest.get_mut(..filled).ok_or(OutOfBounds)?)?;
     }
     Ok(())
 }
 
-/// Blocks from which on widened weights pay: a record's widening costs what it saves in as many.
-const WIDE_BLOCKS: usize = 5;
+/// Where blocks of four windows are widened from and to.
+struct Widening<'a> {
+    routines: &'a Routines,
+    image: &'a Image<'a>,
+    outputs: usize,
+    output: &'a mut [i8],
+    /// The most that a window's first column in the image is, unless taps are apart.
+    last_column: Option<usize>,
+    /// Bytes from one pixel's window to the next one's, from one row of a window to the next, and of a window.
+    pixel_step: usize,
+    row_step: usize,
+    reach: usize,
+}
 
-/// All output channels of the blocks in `pixels`, each with the address of its output behind it.
-fn multiply(depth: usize, outputs: usize, layer: &PackedLayer<'_>, pixels: &mut [u32], buffer: &mut [u32]) -> Result {
-    let record = layer.packing.layout.record_words(depth);
-    let (whole, overlapping) = layer.words.split_at_checked((outputs / 2).wrapping_mul(record)).ok_or(OutOfBounds)?;
-    run(depth, outputs, whole, layer, pixels, buffer);
-    if !overlapping.is_empty() {
+impl<'a> Widening<'a> {
+    fn new(routines: &'a Routines, image: &'a Image<'a>, outputs: usize, output: &'a mut [i8]) -> Self {
+        let Window { input: [_, columns], kernel, dilation, stride, .. } = *image.window;
+        let Filter { rows, padded_row, .. } = image.filter;
+        let row_step = dilation[0].saturating_mul(columns).saturating_mul(image.channels);
+        Self {
+            routines,
+            image,
+            outputs,
+            output,
+            last_column: columns.checked_sub(kernel[1]).filter(|_| dilation[1] == 1 || kernel[1] == 1),
+            pixel_step: stride[1].saturating_mul(image.channels),
+            row_step,
+            reach: rows.saturating_sub(1).saturating_mul(row_step).saturating_add(padded_row),
+        }
+    }
+
+    /// Widens the block of the four output pixels from `first` on, and others behind it in their row, and writes behind
+    /// each where its output goes; returns how many.
+    fn blocks_from(
+        &mut self,
+        first: usize,
+        staging: &mut [i8],
+        target: &mut [u32],
+    ) -> core::result::Result<usize, OutOfBounds> {
+        let Self { image, outputs, row_step, pixel_step, .. } = *self;
+        let Window { input: [_, columns], output, padding, stride, .. } = *image.window;
+        let Filter { rows, padded_row, depth, .. } = image.filter;
+        let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
+        // Where the windows begin, counted from the image's start; far away if their columns leave the image. Rows that
+        // leave it lie outside the input, too.
+        let starts = origins.map(|[top, left]| {
+            let inside = self.last_column.is_some_and(|last| left >= 0 && left.unsigned_abs() <= last);
+            let start = top.wrapping_mul(columns as isize).wrapping_add(left) as usize;
+            if inside { start.wrapping_mul(image.channels) } else { usize::MAX / 2 }
+        });
+        let codes = |start: usize, length: usize| image.input.get(start..start.wrapping_add(length));
+        // Windows that lie in the image are widened with all of their rows, and so are the blocks that follow.
+        let whole = starts.iter().all(|start| codes(*start, self.reach).is_some());
+        let mut count = 1;
+        if let (true, Some(last)) = (whole, self.last_column) {
+            let inside = (last.wrapping_add(padding[1]) / stride[1].max(1)).wrapping_add(1).min(output[1]);
+            let room = target.len() / depth.wrapping_mul(2).wrapping_add(1);
+            count = (inside.saturating_sub(first % output[1].max(1)) / 4).min(room).max(1);
+        }
+        let last_start = count.wrapping_mul(4).wrapping_sub(1).saturating_mul(pixel_step);
+        if count > 1 && codes(starts[0], last_start.saturating_add(self.reach)).is_none() {
+            return Err(OutOfBounds);
+        }
+        let places = self.output.get_mut(first.wrapping_mul(outputs)..).ok_or(OutOfBounds)?;
+        let block_step = pixel_step.wrapping_mul(4);
+        let rows_at_once = if whole { rows } else { 1 };
+        let words = rows_at_once.wrapping_mul(padded_row).wrapping_mul(2).wrapping_add(1);
+        let row_reach = rows_at_once.wrapping_sub(1).wrapping_mul(row_step).wrapping_add(padded_row);
+        for row in (0..rows).step_by(rows_at_once.max(1)) {
+            let mut sources = starts.map(|start| {
+                let codes = codes(start.wrapping_add(row.wrapping_mul(row_step)), padded_row);
+                codes.map_or(core::ptr::null(), <[i8]>::as_ptr)
+            });
+            let slots = staging.chunks_exact_mut(padded_row.max(1));
+            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(slots) {
+                if source.is_null() {
+                    image.stage(origin, row, slot)?;
+                    *source = slot.as_ptr();
+                }
+            }
+            // Each row has a place of its own behind it: the last one's is right.
+            let target = target.get_mut(row.wrapping_mul(padded_row).wrapping_mul(2)..).ok_or(OutOfBounds)?;
+            let sound = !sources.contains(&core::ptr::null())
+                && padded_row >= 4
+                && padded_row.is_multiple_of(4)
+                && count.checked_mul(words).is_some_and(|words| words <= target.len())
+                && count
+                    .checked_mul(4)
+                    .and_then(|pixels| pixels.checked_mul(outputs))
+                    .is_some_and(|end| end <= places.len());
+            if !sound {
+                return Err(OutOfBounds);
+            }
+            let frame = Widen {
+                sources,
+                target: target.as_mut_ptr(),
+                factor: self.routines.factor,
+                row_bytes: padded_row.wrapping_mul(8),
+                rows: rows_at_once,
+                advance: row_step.wrapping_sub(padded_row),
+                blocks: count,
+                block_advance: block_step.wrapping_sub(row_reach),
+                place: places.as_mut_ptr().expose_provenance(),
+                place_step: outputs.wrapping_mul(4),
+                entry: (padded_row / 4).wrapping_neg() % WIDEN_UNITS,
+            };
+            // SAFETY: reads words, which may be unaligned on these cores, of `padded_row` codes. Those are a row of a
+            // window as it was cut from the input or as a slot of `staging` has it; if `whole`, all rows of the four
+            // windows lie in the input, and with several blocks the window of the last pixel and so those before, each
+            // `pixel_step` behind the one before. Writes `words` for each block, the last of them the place of four
+            // pixels in `places`.
+            unsafe { (self.routines.widen)(&raw const frame) };
+        }
+        Ok(count)
+    }
+}
+
+/// A product of widened pixels with all records.
+struct Product<'a> {
+    depth: usize,
+    outputs: usize,
+    layer: &'a PackedLayer<'a>,
+    routine: unsafe extern "C" fn(*const Matrix),
+    /// Where the weights of a record are widened, if they are.
+    buffer: &'a mut [u32],
+}
+
+impl Product<'_> {
+    /// All output channels of the blocks in `pixels`, each with the address of its output behind it.
+    fn multiply(&mut self, pixels: &mut [u32]) -> Result {
+        let record = own(self.layer).record_words(self.depth);
+        let whole = (self.outputs / 2).wrapping_mul(record);
+        let (whole, overlapping) = self.layer.words.split_at_checked(whole).ok_or(OutOfBounds)?;
+        self.run(whole, pixels)?;
+        if overlapping.is_empty() {
+            return Ok(());
+        }
         // An odd last channel: its record begins one channel earlier.
-        for block in pixels.chunks_exact_mut(depth.wrapping_mul(2).wrapping_add(1)) {
+        for block in pixels.chunks_exact_mut(self.depth.wrapping_mul(2).wrapping_add(1)) {
             if let Some(place) = block.last_mut() {
                 *place = place.wrapping_sub(1);
             }
         }
-        run(depth, outputs, overlapping, layer, pixels, buffer);
+        self.run(overlapping, pixels)
     }
-    Ok(())
-}
 
-fn run(depth: usize, outputs: usize, words: &[u32], layer: &PackedLayer<'_>, pixels: &mut [u32], buffer: &mut [u32]) {
-    let Finish { tail, bounds } = Finish::of(layer);
-    let wide = !buffer.is_empty();
-    let weights_end = buffer.as_ptr_range().end.addr().wrapping_sub(8 * Scaling::WORDS);
-    let pixels = pixels.as_mut_ptr_range();
-    let stream = words.as_ptr_range();
-    let frame = Matrix {
-        stream: stream.start,
-        stream_end: stream.end,
-        pixels: pixels.start,
-        pixels_end: pixels.end,
-        stride: outputs,
-        entry: (depth / 4).wrapping_neg() % MATRIX_UNITS,
-        tail,
-        buffer: if wide { buffer.as_mut_ptr().expose_provenance() } else { depth.wrapping_mul(2) },
-        weights_end,
-        bounds,
-    };
-    // SAFETY: `words` is a whole number of records, at least one (outputs >= 2), of `depth` weights for two channels
-    // (a multiple of 4, at least 4), as the caller checked against the length of the stream; `pixels` is a whole
-    // number of blocks, at least one, of `2 * depth` words and the address of an output. The kernel writes two bytes
-    // for each record at that address and at three further multiples of `outputs`: the caller took the addresses from
-    // slices of `4 * outputs` bytes, and two times the records is at most `outputs`; for the overlapping record the
-    // address has advanced to the last channel and was set back by one. `buffer` takes the `depth + 14` words of a
-    // widened record. All words are aligned. The kernel touches nothing else but its stack, and keeps the registers
-    // that its callers own.
-    unsafe {
-        match own(layer) {
-            Layout::RowPairs => nervelet_matrix_plain(&raw const frame),
-            _ if wide => nervelet_matrix_wide(&raw const frame),
-            _ => nervelet_matrix(&raw const frame),
+    #[inline(never)]
+    fn run(&mut self, words: &[u32], pixels: &mut [u32]) -> Result {
+        if pixels.is_empty() {
+            return Err(OutOfBounds);
         }
+        let Finish { tail, bounds } = Finish::of(self.layer);
+        let (stream, pixels) = (words.as_ptr_range(), pixels.as_mut_ptr_range());
+        let wide = !self.buffer.is_empty();
+        let buffer = self.buffer.as_mut_ptr_range();
+        let frame = Matrix {
+            stream: stream.start,
+            stream_end: stream.end,
+            pixels: pixels.start,
+            pixels_end: pixels.end,
+            stride: self.outputs,
+            entry: (self.depth / 4).wrapping_neg() % MATRIX_UNITS,
+            tail,
+            buffer: if wide { buffer.start.expose_provenance() } else { self.depth.wrapping_mul(2) },
+            weights_end: buffer.end.addr().wrapping_sub(8 * Scaling::WORDS),
+            bounds,
+        };
+        // SAFETY: `words` is a whole number of records, at least one (outputs >= 2), of `depth` weights for two channels
+        // (a multiple of 4, at least 4), as `image` checked against the length of the stream; `pixels` is a whole
+        // number of blocks, at least one, of `2 * depth` words and the address of an output. The kernel writes two bytes
+        // for each record at that address and at three further multiples of `outputs`: `blocks_from` took the addresses
+        // from slices of `4 * outputs` bytes, and two times the records is at most `outputs`; for the overlapping record
+        // the address has advanced to the last channel and was set back by one. `buffer` takes the `depth + 14` words of
+        // a widened record. All words are aligned. The kernel touches nothing else but its stack, and keeps the
+        // registers that its callers own.
+        unsafe { (self.routine)(&raw const frame) };
+        Ok(())
     }
 }
 

@@ -3,8 +3,11 @@
 
 use core::ops::Range;
 
+use super::super::packing::Records;
+use super::super::packing::armv7em::Layout;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{Depthwise, Finish, nervelet_depthwise, offsets};
+use super::own;
 
 /// Pairs of taps that the kernel unrolls.
 const PAIRS: usize = 8;
@@ -18,10 +21,11 @@ pub fn depthwise_conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = layer.packing.layout;
+    let layout = Layout::DepthwiseQuads;
     let taps = layout.filter(window.kernel[0], window.kernel[1]).depth;
     let record = layout.record_words(taps);
-    if channels < 4 || taps == 0 || Some(layer.words.len()) != layout.records(channels).checked_mul(record) {
+    let words = channels.div_ceil(layout.lanes()).checked_mul(record);
+    if own(layer) != layout || channels < 4 || taps == 0 || Some(layer.words.len()) != words {
         return Err(OutOfBounds);
     }
     let (zeros, rest) = scratch.split_at_mut_checked(channels.div_ceil(4)).ok_or(OutOfBounds)?;

@@ -65,6 +65,17 @@ impl Core for Armv7em {
         convolution::conv_2d(window, channels, input, layer, scratch, output)
     }
 
+    fn conv_2d_plain_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        convolution::conv_2d_plain(window, channels, input, layer, scratch, output)
+    }
+
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         dense::fully_connected(input, layer, scratch, output)
     }
@@ -77,10 +88,18 @@ impl Core for Armv7em {
         scratch: &mut [u32],
         output: &mut [i8],
     ) -> Result {
-        match own(layer) {
-            Layout::DepthwiseColumns => columns::depthwise_conv_2d(window, channels, input, layer, scratch, output),
-            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output),
-        }
+        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)
+    }
+
+    fn depthwise_columns_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        columns::depthwise_conv_2d(window, channels, input, layer, scratch, output)
     }
 
     fn attention<C: Code>(attention: &Attention, operands: [&[C]; 3], scratch: &mut [i32], output: &mut [C]) -> Result {

@@ -6,7 +6,7 @@
 
 use super::super::Window;
 use super::super::scaling::{Scaling, Sums};
-use super::{Filter, Records, in_blocks, staging_words};
+use super::{Filter, Form, Records, in_blocks, staging_words};
 use crate::fixed::Multiplier;
 
 /// How the weights of an int8 layer are laid out.
@@ -49,8 +49,13 @@ impl Records for Layout {
         self as u8
     }
 
-    fn is_depthwise(self) -> bool {
-        matches!(self, Layout::DepthwiseQuads | Layout::DepthwiseColumns)
+    fn form(self) -> Form {
+        match self {
+            Layout::RowPairs => Form::PlainConvolution,
+            Layout::SharedRowPairs => Form::Convolution,
+            Layout::DepthwiseQuads => Form::Depthwise,
+            Layout::DepthwiseColumns => Form::DepthwiseColumns,
+        }
     }
 
     fn computes(self, window: &Window) -> bool {
@@ -74,7 +79,7 @@ impl Records for Layout {
     }
 
     fn lanes(self) -> usize {
-        if self.is_depthwise() { 4 } else { 2 }
+        if self.form().is_depthwise() { 4 } else { 2 }
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {

@@ -44,6 +44,26 @@ pub const fn runs(core: u16) -> bool {
     }
 }
 
+/// What computes a packed layer. Each form is an operator of its own: a firmware links the kernels of those that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A convolution, or a dense layer.
+    Convolution,
+    /// A convolution whose sums are as large as they may be.
+    PlainConvolution,
+    /// A convolution with a filter for each channel.
+    Depthwise,
+    /// The same, down the columns of an image.
+    DepthwiseColumns,
+}
+
+impl Form {
+    /// Whether every channel has a filter of its own.
+    pub const fn is_depthwise(self) -> bool {
+        matches!(self, Form::Depthwise | Form::DepthwiseColumns)
+    }
+}
+
 /// What a layout says of its records; every core's layouts implement it.
 pub trait Records: Copy {
     /// The layout of a number below 128; numbers are unique among all cores.
@@ -52,8 +72,8 @@ pub trait Records: Copy {
     /// The number of the layout, at least 1.
     fn number(self) -> u8;
 
-    /// Whether every channel has a filter of its own.
-    fn is_depthwise(self) -> bool;
+    /// What computes it.
+    fn form(self) -> Form;
 
     /// Whether the layout's kernel computes a window.
     fn computes(self, window: &Window) -> bool;
@@ -170,9 +190,9 @@ impl Layout {
         each_core!(self, own => own.number())
     }
 
-    /// Whether every channel has a filter of its own.
-    pub fn is_depthwise(self) -> bool {
-        each_core!(self, own => own.is_depthwise())
+    /// What computes it.
+    pub fn form(self) -> Form {
+        each_core!(self, own => own.form())
     }
 
     /// Whether the layout's kernel computes a window.

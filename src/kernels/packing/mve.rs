@@ -4,7 +4,7 @@
 //! A channel's scale is `[bias, mantissa, exponent]`.
 
 use super::super::Window;
-use super::{Filter, Records};
+use super::{Filter, Form, Records};
 use crate::fixed::Multiplier;
 
 /// How the weights of an int8 layer are laid out.
@@ -69,8 +69,8 @@ impl Records for Layout {
         self as u8
     }
 
-    fn is_depthwise(self) -> bool {
-        matches!(self, Layout::Planes | Layout::Columns)
+    fn form(self) -> Form {
+        if matches!(self, Layout::Planes | Layout::Columns) { Form::Depthwise } else { Form::Convolution }
     }
 
     fn computes(self, window: &Window) -> bool {
@@ -115,7 +115,7 @@ impl Records for Layout {
     }
 
     fn record_words(self, depth: usize) -> usize {
-        let weights = if self.is_depthwise() { LANES } else { depth.saturating_mul(self.lanes()) };
+        let weights = if self.form() == Form::Depthwise { LANES } else { depth.saturating_mul(self.lanes()) };
         (weights / 4).saturating_add(self.lanes() * self.scale_words())
     }
 

@@ -7,7 +7,7 @@
 //! Biases are those for input codes as they are, `bias - zero_point * sum of weights`.
 
 use super::super::Window;
-use super::{Filter, Records, in_blocks, staging_words};
+use super::{Filter, Form, Records, in_blocks, staging_words};
 
 /// How the weights of an int8 layer are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ impl Records for Layout {
         self as u8
     }
 
-    fn is_depthwise(self) -> bool {
-        self == Layout::Taps
+    fn form(self) -> Form {
+        if self == Layout::Taps { Form::Depthwise } else { Form::Convolution }
     }
 
     fn computes(self, window: &Window) -> bool {

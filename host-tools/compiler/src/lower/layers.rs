@@ -14,6 +14,8 @@ use crate::pack::{Shape, pack};
 /// Packed weights with the least and the most scratch memory of their kernel.
 struct Packed {
     weights: PackedWeights,
+    /// The operator, if the layer has a window.
+    kind: OpKind,
     scratch: [usize; 2],
 }
 
@@ -32,7 +34,7 @@ impl Lowering<'_> {
             OpKind::Conv2dInt8 => {
                 let shape = if groups == 1 { self.shape(node, &window, false)? } else { None };
                 if let Some(packed) = self.packed(node, shape, channels, activation, exact_product)? {
-                    return self.packed_window(node, OpKind::Conv2dPacked, window, &packed);
+                    return self.packed_window(node, window, &packed);
                 }
                 let layer = self.quantized_layer(node, channels, activation, exact_product)?;
                 self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
@@ -58,10 +60,9 @@ impl Lowering<'_> {
                 // A single input channel with many filters is an ordinary convolution.
                 let inputs = self.input(node, 0)?.shape.last().copied().unwrap_or(0);
                 let depthwise = inputs == channels;
-                let packed_kind = if depthwise { OpKind::DepthwiseConv2dPacked } else { OpKind::Conv2dPacked };
                 let shape = if depthwise || inputs == 1 { self.shape(node, &window, true)? } else { None };
                 if let Some(packed) = self.packed(node, shape, channels, activation, exact_product)? {
-                    return self.packed_window(node, packed_kind, window, &packed);
+                    return self.packed_window(node, window, &packed);
                 }
                 let layer = self.quantized_layer(node, channels, activation, exact_product)?;
                 self.step(node, kind, 1, &depthwise_conv_2d::Parameters { window, layer })
@@ -196,7 +197,8 @@ impl Lowering<'_> {
             packing: packed.packing.number(),
             range: code_range(activation, self.output(node)?)?,
         };
-        Ok(Some(Packed { weights, scratch: [packed.least_scratch, packed.most_scratch] }))
+        let kind = packed_layer::kind(packed.packing.layout.form());
+        Ok(Some(Packed { weights, kind, scratch: [packed.least_scratch, packed.most_scratch] }))
     }
 
     /// A packed dense layer of many rows: a convolution over an image of one row, which is another view of its tensors.
@@ -205,13 +207,13 @@ impl Lowering<'_> {
         let input = self.view(node.inputs[0], &[1, 1, rows, depth])?;
         let output = self.view(node.outputs[0], &[1, 1, rows, outputs])?;
         let parameters = packed_layer::Parameters { window, weights: packed.weights };
-        self.program.step(OpKind::Conv2dPacked, &node.name, vec![input], vec![output], &parameters)?;
+        self.program.step(packed.kind, &node.name, vec![input], vec![output], &parameters)?;
         self.give_scratch(packed)
     }
 
     /// A packed layer with a window.
-    fn packed_window(&mut self, node: &Node, kind: OpKind, window: WindowParameters, packed: &Packed) -> Result<()> {
-        self.step(node, kind, 1, &packed_layer::Parameters { window, weights: packed.weights })?;
+    fn packed_window(&mut self, node: &Node, window: WindowParameters, packed: &Packed) -> Result<()> {
+        self.step(node, packed.kind, 1, &packed_layer::Parameters { window, weights: packed.weights })?;
         self.give_scratch(packed)
     }
 

@@ -281,8 +281,9 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
         // Files name a core for their packed layers.
-        let is_packed =
-            |kind| matches!(kind, OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked | OpKind::FullyConnectedPacked);
+        let forms = [Form::Convolution, Form::PlainConvolution, Form::Depthwise, Form::DepthwiseColumns];
+        let windows = forms.map(packed_layer::kind);
+        let is_packed = |kind| kind == OpKind::FullyConnectedPacked || windows.contains(&kind);
         let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
         assert_eq!(model.program().header.core, if packs { target.core() } else { 0 });
         let sizes: Vec<usize> = layers
