@@ -16,17 +16,13 @@ pub struct Image<'a> {
 impl<'a> Image<'a> {
     /// Copies the image with its padding into `copy`; returns the window without.
     pub fn pad(&self, copy: &mut [i8]) -> core::result::Result<Window, OutOfBounds> {
-        copy.fill(self.zero_point);
         let extents = self.window.padded_input();
-        let row = extents[1].wrapping_mul(self.channels).max(1);
-        let source = self.window.input[1].wrapping_mul(self.channels).max(1);
-        let left = self.window.padding[1].wrapping_mul(self.channels);
-        let rows = copy.chunks_exact_mut(row).skip(self.window.padding[0]);
-        for (target, source) in rows.zip(self.input.chunks_exact(source)) {
-            let target = target.get_mut(left..).ok_or(OutOfBounds)?;
-            // Windows may end before the last columns.
-            let length = target.len().min(source.len());
-            target.iter_mut().zip(source.iter().take(length)).for_each(|(target, source)| *target = *source);
+        let [top, left] = self.window.padding.map(|padding| (padding as isize).wrapping_neg());
+        // One window over all of it.
+        let all = Image { window: &Window { kernel: extents, dilation: [1; 2], ..*self.window }, ..*self };
+        let rows = copy.chunks_exact_mut(extents[1].wrapping_mul(self.channels).max(1));
+        for (row, target) in rows.take(extents[0]).enumerate() {
+            all.stage([top, left], row, target)?;
         }
         Ok(Window { input: extents, padding: [0; 2], ..*self.window })
     }
@@ -63,26 +59,22 @@ impl<'a> Image<'a> {
         let [rows, columns] = self.window.input;
         let y = top.wrapping_add_unsigned(row.wrapping_mul(self.window.dilation[0]));
         let Some(y) = usize::try_from(y).ok().filter(|y| *y < rows) else { return Ok(()) };
-        let mut copy = |tap: usize, x: usize, count: usize| {
-            let [tap, length] = [tap, count].map(|taps| taps.wrapping_mul(self.channels));
-            let at = y.wrapping_mul(columns).wrapping_add(x).wrapping_mul(self.channels);
-            let codes = self.input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
-            staging.get_mut(tap..tap.wrapping_add(length)).ok_or(OutOfBounds)?.copy_from_slice(codes);
-            Ok(())
-        };
-        let kernel = self.window.kernel[1];
-        if self.window.dilation[1] == 1 {
-            // Taps in the image follow each other.
-            let first = left.min(0).unsigned_abs();
-            let x = left.max(0).unsigned_abs();
-            let count = kernel.saturating_sub(first).min(columns.saturating_sub(x));
-            return if count == 0 { Ok(()) } else { copy(first, x, count) };
-        }
-        for tap in 0..kernel {
-            let x = left.wrapping_add_unsigned(tap.wrapping_mul(self.window.dilation[1]));
-            if let Some(x) = usize::try_from(x).ok().filter(|x| *x < columns) {
-                copy(tap, x, 1)?;
+        // Taps beside each other are copied together.
+        let [kernel, dilation] = [self.window.kernel[1], self.window.dilation[1]];
+        let together = if dilation == 1 { kernel } else { 1 };
+        let mut tap = 0_usize;
+        while tap < kernel {
+            let x = left.wrapping_add_unsigned(tap.wrapping_mul(dilation));
+            let outside = x.min(0).unsigned_abs();
+            let x = x.max(0).unsigned_abs();
+            let count = together.saturating_sub(outside).min(columns.saturating_sub(x));
+            if count > 0 {
+                let [at, first, length] = [y.wrapping_mul(columns).wrapping_add(x), tap.wrapping_add(outside), count]
+                    .map(|pixels| pixels.wrapping_mul(self.channels));
+                let codes = self.input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
+                staging.get_mut(first..first.wrapping_add(length)).ok_or(OutOfBounds)?.copy_from_slice(codes);
             }
+            tap = tap.wrapping_add(together);
         }
         Ok(())
     }

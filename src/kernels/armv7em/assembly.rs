@@ -117,9 +117,13 @@ pub struct Depthwise {
     pub bounds: [u32; 2],
 }
 
-/// What packing a column is given; see `columns.s`.
+/// What packing columns is given; see `columns.s`.
 #[repr(C)]
 pub struct Pack {
+    pub source: *const i8,
+    pub target: *mut u32,
+    pub channels: usize,
+    pub columns: usize,
     pub pairs: usize,
     pub row: usize,
     pub plane: usize,
@@ -132,11 +136,10 @@ pub struct Pack {
 /// What the kernel of columns is given; see `columns.s`.
 #[repr(C)]
 pub struct Columns {
-    pub bias: [u32; 4],
-    pub scaling: [u32; 3],
-    pub weights: *const u32,
+    pub stream: *const u32,
     pub plane: *const u32,
     pub output: *mut i8,
+    pub plane_step: usize,
     pub channels: usize,
     pub row: usize,
     pub steps: usize,
@@ -261,11 +264,11 @@ unsafe extern "C" {
     pub fn nervelet_add(frame: *const Add);
     /// Multiplies two tensors.
     pub fn nervelet_mul(frame: *const Mul);
-    /// Packs one column of four channels.
-    pub fn nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack);
+    /// Packs columns of four channels.
+    pub fn nervelet_columns_pack(frame: *mut Pack);
     /// Makes two columns of each plane, `from` bytes behind the first, the first two.
     pub fn nervelet_columns_move(planes: *mut u32, from: usize, plane: usize);
-    /// Computes one channel of some columns.
+    /// Computes four channels of some columns.
     pub fn nervelet_columns_run(frame: *const Columns);
     /// Widens blocks of four windows.
     pub fn nervelet_widen(frame: *const Widen);

@@ -37,7 +37,6 @@ pub fn depthwise_conv_2d(
     let finish = Finish::of(layer);
     for (number, words) in layer.words.chunks_exact(RECORD).enumerate() {
         let channel = layer.packing.layout.first_channel(number, channels);
-        let mut lanes = Columns::of_record(words, &finish, channels, output_columns.wrapping_mul(channels))?;
         let mut top = 0;
         while top < output_rows {
             // At least four rows stay for the last band.
@@ -49,7 +48,7 @@ pub fn depthwise_conv_2d(
             let mut left = 0;
             while left < output_columns {
                 let count = columns.wrapping_sub(2).min(output_columns.wrapping_sub(left));
-                let band = Band { window, channels, channel, start: [top, left], rows, columns: count };
+                let band = Band { window, channels, layer, channel, start: [top, left], rows, columns: count };
                 // With a single band, columns outside the image stay as the first record left them.
                 let clean = number > 0 && rows == output_rows && count == output_columns;
                 if left > 0 {
@@ -59,8 +58,8 @@ pub fn depthwise_conv_2d(
                     // SAFETY: moves two columns of each of the four planes, which have `columns`, at least 3, of them.
                     unsafe { nervelet_columns_move(planes.as_mut_ptr(), from.wrapping_mul(4), plane.wrapping_mul(4)) };
                 }
-                band.pack(input, layer, planes, if left > 0 { 2 } else { 0 }, clean)?;
-                band.run(&mut lanes, planes, output)?;
+                band.pack(input, planes, if left > 0 { 2 } else { 0 }, clean)?;
+                band.run(words, &finish, planes, output)?;
                 left = left.wrapping_add(count);
             }
             top = top.wrapping_add(rows);
@@ -73,6 +72,7 @@ pub fn depthwise_conv_2d(
 struct Band<'a> {
     window: &'a Window,
     channels: usize,
+    layer: &'a PackedLayer<'a>,
     /// The first of the four.
     channel: usize,
     /// The first row and column.
@@ -84,7 +84,7 @@ struct Band<'a> {
 impl Band<'_> {
     /// Fills the planes with the pairs of rows of `columns + 2` columns but the first `kept`; those outside the image
     /// unless `clean`.
-    fn pack(&self, input: &[i8], layer: &PackedLayer<'_>, planes: &mut [u32], kept: usize, clean: bool) -> Result {
+    fn pack(&self, input: &[i8], planes: &mut [u32], kept: usize, clean: bool) -> Result {
         let [rows, columns] = self.window.input;
         let [top, left] = self.start;
         let pairs = self.rows.wrapping_add(3) / 2;
@@ -98,44 +98,55 @@ impl Band<'_> {
         if behind > 1 || pairs > COLUMN_PAIRS || above > 1 {
             return Err(OutOfBounds);
         }
-        let row = columns.wrapping_mul(self.channels);
+        // The band's columns that are in the image, from the first that is not kept.
+        let padding = self.window.padding[1].saturating_sub(left);
+        let count = self.columns.wrapping_add(2);
+        let start = padding.max(kept);
+        let end = columns.wrapping_add(self.window.padding[1]).saturating_sub(left).min(count);
         let plane = planes.len() / 4;
-        let frame = Pack {
+        if !clean && (start > kept || end < count) {
+            for plane in planes.chunks_exact_mut(plane.max(1)) {
+                plane.get_mut(kept.wrapping_mul(COLUMN_PAIRS)..).ok_or(OutOfBounds)?.fill(0);
+            }
+        }
+        let Some(steps) = end.checked_sub(start).and_then(|columns| columns.checked_sub(1)) else { return Ok(()) };
+        let row = columns.wrapping_mul(self.channels);
+        let x = left.wrapping_add(start).wrapping_sub(self.window.padding[1]);
+        let source = first.wrapping_mul(row).wrapping_add(x.wrapping_mul(self.channels)).wrapping_add(self.channel);
+        let behind_source = source
+            .wrapping_add(inside.wrapping_sub(1).wrapping_mul(row))
+            .wrapping_add(steps.wrapping_mul(self.channels))
+            .wrapping_add(4);
+        let source = input.get(source..behind_source).filter(|_| inside > 0).ok_or(OutOfBounds)?;
+        let target = start.wrapping_mul(COLUMN_PAIRS);
+        let behind_target = target
+            .wrapping_add(plane.wrapping_mul(3))
+            .wrapping_add(steps.wrapping_mul(COLUMN_PAIRS))
+            .wrapping_add(pairs);
+        let target = planes.get_mut(target..behind_target).ok_or(OutOfBounds)?;
+        let mut frame = Pack {
+            source: source.as_ptr(),
+            target: target.as_mut_ptr(),
+            channels: self.channels,
+            columns: steps.wrapping_add(1),
             pairs: whole,
             row,
             plane: plane.wrapping_mul(4),
-            offsets: offsets(layer),
-            zeros: u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101),
+            offsets: offsets(self.layer),
+            zeros: u32::from(self.layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101),
             top: above,
             bottom: if behind == 0 { 0 } else { 2_usize.wrapping_sub(odd) },
         };
-        for column in kept..self.columns.wrapping_add(2) {
-            let at = column.wrapping_mul(COLUMN_PAIRS);
-            let x = left.wrapping_add(column).wrapping_sub(self.window.padding[1]);
-            if x >= columns && clean {
-                continue;
-            }
-            if x >= columns {
-                for plane in planes.chunks_exact_mut(plane) {
-                    plane.get_mut(at..at.wrapping_add(pairs)).ok_or(OutOfBounds)?.fill(0);
-                }
-                continue;
-            }
-            let source = first.wrapping_mul(row).wrapping_add(x.wrapping_mul(self.channels)).wrapping_add(self.channel);
-            let end = source.wrapping_add(inside.wrapping_sub(1).wrapping_mul(row)).wrapping_add(4);
-            let source = input.get(source..end).filter(|_| inside > 0).ok_or(OutOfBounds)?;
-            let end = plane.wrapping_mul(3).wrapping_add(at).wrapping_add(pairs);
-            let target = planes.get_mut(at..end).ok_or(OutOfBounds)?;
-            // SAFETY: reads four bytes in each of `inside` rows: one for the pair with padding above, two for each
-            // whole pair, one for the pair with padding below if `odd`, and no more; `source` ends behind the last.
-            // Writes `pairs` words at `target` and in three further planes; `target` ends behind the last.
-            unsafe { nervelet_columns_pack(source.as_ptr(), target.as_mut_ptr(), &raw const frame) };
-        }
+        // SAFETY: reads four bytes in each of `inside` rows of `steps + 1` columns, `channels` apart: one for the pair with
+        // padding above, two for each whole pair, one for the pair with padding below if `odd`, and no more; `source` ends
+        // behind the last. Writes `pairs` words for each column, `COLUMN_PAIRS` apart, at `target` and in three further
+        // planes; `target` ends behind the last.
+        unsafe { nervelet_columns_pack(&raw mut frame) };
         Ok(())
     }
 
     /// Computes the four channels.
-    fn run(&self, lanes: &mut [Columns; 4], planes: &[u32], output: &mut [i8]) -> Result {
+    fn run(&self, words: &[u32], finish: &Finish, planes: &[u32], output: &mut [i8]) -> Result {
         let row = self.window.output[1].wrapping_mul(self.channels);
         let plane = planes.len() / 4;
         let even = self.rows & !1;
@@ -162,48 +173,29 @@ impl Band<'_> {
             let reach = rows.wrapping_add(single).wrapping_sub(1).wrapping_mul(row);
             let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
             let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(4)).ok_or(OutOfBounds)?;
-            if plane < last.wrapping_add(first / 2) || self.columns == 0 {
+            if words.len() != RECORD || plane < last.wrapping_add(first / 2) || self.columns == 0 {
                 return Err(OutOfBounds);
             }
-            for (lane, frame) in lanes.iter_mut().enumerate() {
-                frame.plane = planes.as_ptr().wrapping_add(lane.wrapping_mul(plane).wrapping_add(first / 2));
-                frame.output = codes.as_mut_ptr().wrapping_add(lane);
+            let frame = Columns {
+                stream: words.as_ptr(),
+                plane: planes.as_ptr().wrapping_add(first / 2),
+                output: codes.as_mut_ptr(),
+                plane_step: plane.wrapping_mul(4),
+                channels: self.channels,
+                row,
                 // Two rows are a pair, a pair is four bytes.
-                frame.steps = rows.wrapping_mul(2);
-                (frame.single, frame.columns) = (single, self.columns);
-                // SAFETY: reads six words of weights; of each of `columns + 2` columns, `COLUMN_PAIRS` words apart,
-                // the pairs that `rows` (a multiple of four) and the single row need, the last of which is `last - 1`
-                // from the plane's `first / 2` on. Writes one byte to each of these rows and of `columns` columns, the
-                // last of which are the last four bytes of `codes` for the four channels.
-                unsafe { nervelet_columns_run(&raw const *frame) };
-            }
+                steps: rows.wrapping_mul(2),
+                single,
+                columns: self.columns,
+                tail: finish.tail,
+                bounds: finish.bounds,
+            };
+            // SAFETY: reads the `RECORD` words of a record; of each of the four planes and of each of its `columns + 2`
+            // columns, `COLUMN_PAIRS` words apart, the pairs that `rows` (a multiple of four) and the single row need, the
+            // last of which is `last - 1` from the plane's `first / 2` on. Writes one byte for each of the four channels
+            // to each of these rows and of `columns` columns, the last of which are the last four bytes of `codes`.
+            unsafe { nervelet_columns_run(&raw const frame) };
         }
         Ok(())
-    }
-}
-
-impl Columns {
-    /// What stays the same for the four channels of a record; the rest is for each call.
-    fn of_record(
-        words: &[u32],
-        finish: &Finish,
-        channels: usize,
-        row: usize,
-    ) -> core::result::Result<[Self; 4], OutOfBounds> {
-        let words: &[u32; RECORD] = words.first_chunk().ok_or(OutOfBounds)?;
-        Ok([0, 1, 2, 3].map(|lane| Self {
-            bias: [words[lane]; 4],
-            scaling: [words[28 + 3 * lane], words[29 + 3 * lane], words[30 + 3 * lane]],
-            weights: words.as_ptr().wrapping_add(4 + 6 * lane),
-            plane: words.as_ptr(),
-            output: core::ptr::null_mut(),
-            channels,
-            row,
-            steps: 0,
-            single: 0,
-            columns: 0,
-            tail: finish.tail,
-            bounds: finish.bounds,
-        }))
     }
 }

@@ -1,18 +1,23 @@
 @ Depthwise 3 x 3 with stride 1: every pair of rows of a column is widened once, into a plane for each of four
 @ channels, and serves the three windows across it and the two rows of outputs that begin in it.
 
-@ nervelet_columns_pack(source: *const i8, target: *mut u32, frame: *const Pack)
+@ nervelet_columns_pack(frame: *mut Pack)
 @
-@ One column of the image, four channels: its rows become pairs of 16-bit numbers, offset added, one below the other in
-@ the four planes. r0 source, r1 target, r2 pairs of rows to go, r4 bytes of a row of the image, r5 bytes of a plane,
-@ r6 three times that, r7 offsets, r10 the word of zero points that padding is made of.
-.equ PK_PAIRS, 0
-.equ PK_ROW, 4
-.equ PK_PLANE, 8
-.equ PK_OFFSETS, 12
-.equ PK_ZEROS, 16
-.equ PK_TOP, 20          @ 1: padding above the first row
-.equ PK_BOTTOM, 24       @ 1: padding below the last row; 2: a pair of padding below it
+@ Columns of the image, four channels: their rows become pairs of 16-bit numbers, offset added, one below the other in
+@ the four planes. r0 source, r1 target, r2 pairs of rows to go, r3 the frame, r4 bytes of a row of the image, r5 bytes of
+@ a plane, r6 three times that, r7 offsets, r10 the word of zero points that padding is made of.
+.equ PK_SOURCE, 0
+.equ PK_TARGET, 4
+.equ PK_CHANNELS, 8      @ from one column of the image to the next
+.equ PK_COLUMNS, 12
+.equ PK_PAIRS, 16
+.equ PK_ROW, 20
+.equ PK_PLANE, 24
+.equ PK_OFFSETS, 28
+.equ PK_ZEROS, 32
+.equ PK_TOP, 36          @ 1: padding above the first row
+.equ PK_BOTTOM, 40       @ 1: padding below the last row; 2: a pair of padding below it
+.equ CO_PITCH, 56        @ bytes of a column: 14 pairs
 
 .macro PK_STORE
  pkhbt r12, r8, r9, lsl #16
@@ -29,14 +34,22 @@
 
 BEGIN columns_pack
  push {r4-r11, lr}
- mov r3, r2
- ldr r2, [r3, #PK_PAIRS]
+ mov r3, r0
  ldr r4, [r3, #PK_ROW]
  ldr r5, [r3, #PK_PLANE]
  add r6, r5, r5, lsl #1
  ldr r7, [r3, #PK_OFFSETS]
- ldr r10, [r3, #PK_ZEROS]
- ldr r11, [r3, #PK_TOP]
+ ldr.w r10, [r3, #PK_ZEROS]
+columns_pack_next:
+ ldrd r0, r1, [r3, #PK_SOURCE]
+ ldrd r2, r12, [r3, #PK_CHANNELS]
+ add r8, r0, r2
+ add r9, r1, #CO_PITCH
+ strd r8, r9, [r3, #PK_SOURCE]
+ sub r12, r12, #1
+ str.w r12, [r3, #PK_COLUMNS]
+ ldr r2, [r3, #PK_PAIRS]
+ ldr.w r11, [r3, #PK_TOP]
  cmp r11, #0
  beq 1f
  mov r8, r10
@@ -53,7 +66,7 @@ BEGIN columns_pack
  subs r2, r2, #1
  bne 2b
 3:
- ldr r11, [r3, #PK_BOTTOM]
+ ldr.w r11, [r3, #PK_BOTTOM]
  cmp r11, #1
  blo 4f
  mov r9, r10
@@ -62,6 +75,9 @@ BEGIN columns_pack
  movne r8, r10
  PK_STORE
 4:
+ ldr r2, [r3, #PK_COLUMNS]
+ cmp r2, #0
+ bne columns_pack_next
  pop {r4-r11, pc}
 END columns_pack
 
@@ -88,30 +104,36 @@ END columns_move
 
 @ nervelet_columns_run(frame: *const Columns)
 @
-@ One channel: four rows of outputs at a time down each column, then a single one where the frame says so.
+@ Four channels, one after the other: four rows of outputs at a time down each column, then a single one where the frame
+@ says so.
 @ r0 the plane, r1 the output, r2, r3, r10, r11 sums of four rows, r4-r9 the weights of the three columns as pairs
 @ (w0, w1) and (w1, w2), r12 and lr pairs of rows. Pairs (0 1), (2 3), (4 5) of a column give
 @     row 0: w0 w1 on (0 1), w2 on 2      row 1: w0 on 1, w1 w2 on (2 3)
 @ and rows 2 and 3 likewise one pair on. 30 instructions for 36 multiply-accumulates.
-.equ CO_BIAS, 0          @ four times
-.equ CO_MANTISSA, 16
-.equ CO_ADDEND, 20
-.equ CO_SHIFT, 24
-.equ CO_WEIGHTS, 28
-.equ CO_PLANE, 32        @ the first pair of the first column
-.equ CO_OUTPUT, 36
-.equ CO_CHANNELS, 40     @ from one output column to the next
-.equ CO_ROW, 44          @ from one output row to the next
-.equ CO_STEPS, 48        @ bytes of the plane that the steps of four rows advance by, or 0
-.equ CO_SINGLE, 52       @ 1: a single row of outputs behind the steps
-.equ CO_COLUMNS, 56
-.equ CO_TAIL, 60         @ 0 relu, 1 any zero point, 2 any range
-.equ CO_LOW, 64
-.equ CO_HIGH, 68
-.equ CO_END, 72
-.equ CO_SAVED, 76
-.equ CO_AFTER, 84        @ what follows the steps
-.equ CO_PITCH, 56        @ bytes of a column: 14 pairs
+.equ CO_STREAM, 0        @ the record
+.equ CO_PLANE, 4         @ the first pair of the first column
+.equ CO_OUTPUT, 8
+.equ CO_PLANE_STEP, 12   @ from one plane to the next
+.equ CO_CHANNELS, 16     @ from one output column to the next
+.equ CO_ROW, 20          @ from one output row to the next
+.equ CO_STEPS, 24        @ bytes of the plane that the steps of four rows advance by, or 0
+.equ CO_SINGLE, 28       @ 1: a single row of outputs behind the steps
+.equ CO_COLUMNS, 32
+.equ CO_TAIL, 36         @ 0 relu, 1 any zero point, 2 any range
+.equ CO_LOW, 40
+.equ CO_HIGH, 44
+.equ CO_FRAME, 48        @ bytes of the frame; then what a channel has of its own
+.equ CO_BIAS, 48         @ four times
+.equ CO_MANTISSA, 64
+.equ CO_ADDEND, 68
+.equ CO_SHIFT, 72
+.equ CO_COLUMN_PLANE, 76
+.equ CO_COLUMN_OUTPUT, 80
+.equ CO_LEFT, 84         @ columns to go
+.equ CO_END, 88
+.equ CO_AFTER, 92        @ what follows the steps
+.equ CO_SAVED, 96
+.equ CO_LANE, 104
 
 .macro CO_COLUMN at, first, second
  ldrd r12, lr, [r0, #\at]
@@ -149,12 +171,12 @@ END columns_move
 
 BEGIN columns_run
  push {r4-r11, lr}
- sub sp, #92
+ sub sp, #108
  mov r12, sp
- ldmia r0!, {r1-r9}
- stmia.w r12!, {r1-r9}
- ldmia.w r0, {r1-r9}
- stmia.w r12, {r1-r9}
+ ldmia r0!, {r1-r6}
+ stmia.w r12!, {r1-r6}
+ ldmia.w r0, {r1-r6}
+ stmia.w r12, {r1-r6}
  ldr r1, [sp, #CO_SINGLE]
  adr.w r0, columns_next
  cmp r1, #0
@@ -162,18 +184,42 @@ BEGIN columns_run
  adrne.w r0, columns_single
  orr r0, r0, #1
  str r0, [sp, #CO_AFTER]
- ldr r0, [sp, #CO_WEIGHTS]
+ movs r10, #0
+columns_lane:
+ str r10, [sp, #CO_LANE]
+ ldr r0, [sp, #CO_STREAM]
+ add r1, r0, r10, lsl #2
+ ldr r2, [r1]
+ mov r3, r2
+ mov r4, r2
+ mov r5, r2
+ add r11, r10, r10, lsl #1
+ add r1, r0, r11, lsl #2
+ add r1, r1, #112
+ ldmia r1, {r6, r7, r8}
+ ldr r1, [sp, #CO_PLANE_STEP]
+ ldr r9, [sp, #CO_PLANE]
+ mla r9, r10, r1, r9
+ ldr r1, [sp, #CO_OUTPUT]
+ add r10, r10, r1
+ ldr r1, [sp, #CO_COLUMNS]
+ str r1, [sp, #CO_LEFT]
+ add r12, sp, #CO_BIAS
+ stmia.w r12, {r2-r10}
+ add r0, r0, r11, lsl #3
+ add r0, r0, #16
  ldmia.w r0, {r4-r9}
 columns_column:
- ldr r0, [sp, #CO_PLANE]
+ ldr r0, [sp, #CO_COLUMN_PLANE]
  ldr r2, [sp, #CO_STEPS]
- ldr r1, [sp, #CO_OUTPUT]
+ ldr r1, [sp, #CO_COLUMN_OUTPUT]
  cmp r2, #0
  beq.w columns_single
  add r2, r2, r0
  str r2, [sp, #CO_END]
 columns_step:
- ldmia.w sp, {r2, r3, r10, r11}
+ add r12, sp, #CO_BIAS
+ ldmia.w r12, {r2, r3, r10, r11}
  CO_COLUMN 0, r4, r5
  CO_COLUMN CO_PITCH, r6, r7
  CO_COLUMN 2 * CO_PITCH, r8, r9
@@ -240,17 +286,19 @@ columns_single:
 4:
  .balign 4
 columns_next:
- ldr r0, [sp, #CO_PLANE]
+ ldrd r0, r1, [sp, #CO_COLUMN_PLANE]
  add r0, r0, #CO_PITCH
- str r0, [sp, #CO_PLANE]
- ldr r0, [sp, #CO_OUTPUT]
- ldr r1, [sp, #CO_CHANNELS]
- add r0, r0, r1
- str r0, [sp, #CO_OUTPUT]
- ldr r0, [sp, #CO_COLUMNS]
+ ldr r2, [sp, #CO_CHANNELS]
+ add r1, r1, r2
+ strd r0, r1, [sp, #CO_COLUMN_PLANE]
+ ldr r0, [sp, #CO_LEFT]
  subs r0, r0, #1
- str r0, [sp, #CO_COLUMNS]
+ str r0, [sp, #CO_LEFT]
  bne.w columns_column
- add sp, #92
+ ldr r10, [sp, #CO_LANE]
+ add r10, r10, #1
+ cmp r10, #4
+ bne.w columns_lane
+ add sp, #108
  pop {r4-r11, pc}
 END columns_run

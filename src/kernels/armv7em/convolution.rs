@@ -11,7 +11,6 @@ use super::assembly::{
     nervelet_widen_plain, offsets,
 };
 use super::dense::{self, TURNED};
-use super::image::one_row;
 use super::own;
 
 /// Units of 4 weights that the matrix kernels unroll, of 4 codes that widening does.
@@ -118,9 +117,6 @@ fn blocks(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    // Without padding or steps, pixels are one row.
-    let flat = one_row(image.window);
-    let image = &Image { window: &flat, ..*image };
     let [rows, columns] = image.window.output;
     let count = rows.wrapping_mul(columns);
     let depth = image.filter.depth;
@@ -133,7 +129,7 @@ fn blocks(
     let wide_routine = routines.multiply_wide.filter(|_| room.min(count.div_ceil(4)) >= WIDE_BLOCKS);
     let (buffer, rest) = rest.split_at_mut_checked(if wide_routine.is_some() { wide } else { 0 }).ok_or(OutOfBounds)?;
     let mut product = Product { depth, outputs, layer, routine: wide_routine.unwrap_or(routines.multiply), buffer };
-    let mut widening = Widening::new(routines, image, outputs, output);
+    let widening = Widening::new(routines, image, outputs)?;
     let room = (rest.len() / block).wrapping_mul(block);
     let last = count.checked_sub(4).ok_or(OutOfBounds)?;
     let mut pixel = 0;
@@ -143,7 +139,8 @@ fn blocks(
             // The last block overlaps the one before rather than being a smaller one.
             let first = pixel.min(last);
             let target = rest.get_mut(filled..room).ok_or(OutOfBounds)?;
-            let blocks = widening.blocks_from(first, staging, target)?;
+            let places = output.get_mut(first.wrapping_mul(outputs)..).ok_or(OutOfBounds)?;
+            let blocks = widening.blocks_from(first, staging, target, places)?;
             filled = filled.wrapping_add(blocks.wrapping_mul(block));
             pixel = first.wrapping_add(blocks.wrapping_mul(4));
         }
@@ -152,117 +149,128 @@ fn blocks(
     Ok(())
 }
 
-/// Where blocks of four windows are widened from and to.
+/// How blocks of four windows are widened.
 struct Widening<'a> {
     routines: &'a Routines,
     image: &'a Image<'a>,
     outputs: usize,
-    output: &'a mut [i8],
-    /// The most that a window's first column in the image is, unless taps are apart.
-    last_column: Option<usize>,
-    /// Bytes from one pixel's window to the next one's, from one row of a window to the next, and of a window.
+    /// Bytes from one pixel's window to the next one's, and from one row of a window to the next.
     pixel_step: usize,
     row_step: usize,
-    reach: usize,
+    /// Columns of the image in which a window begins whose columns lie in it as they are.
+    columns: usize,
+    /// Places in the image before which a whole window begins, or a row of one, that ends in it.
+    places: [usize; 2],
+    /// Windows lie in the image, one `pixel_step` apart, from one row of pixels to the next as well.
+    in_line: bool,
 }
 
 impl<'a> Widening<'a> {
-    fn new(routines: &'a Routines, image: &'a Image<'a>, outputs: usize, output: &'a mut [i8]) -> Self {
-        let Window { input: [_, columns], kernel, dilation, stride, .. } = *image.window;
+    fn new(routines: &'a Routines, image: &'a Image<'a>, outputs: usize) -> core::result::Result<Self, OutOfBounds> {
+        let Window { input, output, kernel, stride, dilation, padding } = *image.window;
         let Filter { rows, padded_row, .. } = image.filter;
-        let row_step = dilation[0].saturating_mul(columns).saturating_mul(image.channels);
-        Self {
+        let row = input[1].wrapping_mul(image.channels);
+        if input[1].checked_mul(image.channels).and_then(|row| row.checked_mul(input[0])) > Some(image.input.len()) {
+            return Err(OutOfBounds);
+        }
+        let one_step = dilation[1] == 1 || kernel[1] == 1;
+        let columns = if one_step { input[1].wrapping_add(1).saturating_sub(kernel[1]) } else { 0 };
+        let reach = rows.wrapping_sub(1).saturating_mul(dilation[0]);
+        let places = |reach: usize| image.input.len().wrapping_add(1).saturating_sub(reach.wrapping_add(padded_row));
+        let right = output[1].wrapping_sub(1).wrapping_mul(stride[1]);
+        Ok(Self {
             routines,
             image,
             outputs,
-            output,
-            last_column: columns.checked_sub(kernel[1]).filter(|_| dilation[1] == 1 || kernel[1] == 1),
-            pixel_step: stride[1].saturating_mul(image.channels),
-            row_step,
-            reach: rows.saturating_sub(1).saturating_mul(row_step).saturating_add(padded_row),
-        }
+            pixel_step: stride[1].wrapping_mul(image.channels),
+            row_step: dilation[0].wrapping_mul(row),
+            columns,
+            places: [if reach < input[0] { places(reach.wrapping_mul(row)) } else { 0 }, places(0)],
+            in_line: stride[0].wrapping_mul(input[1]) == right.wrapping_add(stride[1])
+                && padding[1] == 0
+                && right < columns,
+        })
     }
 
-    /// Widens the block of the four output pixels from `first` on, and others behind it in their row, and writes behind
-    /// each where its output goes; returns how many.
+    /// Widens the block of the four output pixels from `first` on, and others behind it where their windows follow, and
+    /// writes behind each where its output goes, which is in `output`; returns how many.
     fn blocks_from(
-        &mut self,
+        &self,
         first: usize,
         staging: &mut [i8],
         target: &mut [u32],
+        output: &mut [i8],
     ) -> core::result::Result<usize, OutOfBounds> {
-        let Self { image, outputs, row_step, pixel_step, .. } = *self;
-        let Window { input: [_, columns], output, padding, stride, .. } = *image.window;
+        let Self { image, row_step, pixel_step, .. } = *self;
         let Filter { rows, padded_row, depth, .. } = image.filter;
-        let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
-        // Where the windows begin, counted from the image's start; far away if their columns leave the image. Rows that
-        // leave it lie outside the input, too.
-        let starts = origins.map(|[top, left]| {
-            let inside = self.last_column.is_some_and(|last| left >= 0 && left.unsigned_abs() <= last);
-            let start = top.wrapping_mul(columns as isize).wrapping_add(left) as usize;
-            if inside { start.wrapping_mul(image.channels) } else { usize::MAX / 2 }
-        });
-        let codes = |start: usize, length: usize| image.input.get(start..start.wrapping_add(length));
-        // Windows that lie in the image are widened with all of their rows, and so are the blocks that follow.
-        let whole = starts.iter().all(|start| codes(*start, self.reach).is_some());
+        // Where the windows begin; far away if their columns leave the image. Rows that leave it are not among its places.
+        let mut starts = [usize::MAX / 2; 4];
+        let mut whole = true;
+        for (start, pixel) in starts.iter_mut().zip(first..) {
+            let [top, left] = image.origin(pixel);
+            if (left as usize) < self.columns {
+                let at = top.wrapping_mul(image.window.input[1] as isize).wrapping_add(left) as usize;
+                *start = at.wrapping_mul(image.channels);
+            }
+            whole &= *start < self.places[0];
+        }
+        // Windows that lie in the image are widened with all of their rows, and with the blocks that follow.
         let mut count = 1;
-        if let (true, Some(last)) = (whole, self.last_column) {
-            let inside = (last.wrapping_add(padding[1]) / stride[1].max(1)).wrapping_add(1).min(output[1]);
-            let room = target.len() / depth.wrapping_mul(2).wrapping_add(1);
-            count = (inside.saturating_sub(first % output[1].max(1)) / 4).min(room).max(1);
+        if whole {
+            let of_row = image.window.output[1].max(1);
+            let (mut pixels, mut span) = (output.len() / self.outputs, self.places[0].wrapping_sub(starts[0]));
+            if !self.in_line {
+                pixels = of_row.wrapping_sub(first % of_row);
+                let [_, left] = image.origin(first);
+                span = span.min(self.columns.wrapping_sub(left as usize).wrapping_mul(image.channels));
+            }
+            let pixels = pixels.min(span.div_ceil(pixel_step.max(1)));
+            count = (pixels / 4).min(target.len() / depth.wrapping_mul(2).wrapping_add(1)).max(1);
         }
-        let last_start = count.wrapping_mul(4).wrapping_sub(1).saturating_mul(pixel_step);
-        if count > 1 && codes(starts[0], last_start.saturating_add(self.reach)).is_none() {
-            return Err(OutOfBounds);
-        }
-        let places = self.output.get_mut(first.wrapping_mul(outputs)..).ok_or(OutOfBounds)?;
-        let block_step = pixel_step.wrapping_mul(4);
         let rows_at_once = if whole { rows } else { 1 };
         let words = rows_at_once.wrapping_mul(padded_row).wrapping_mul(2).wrapping_add(1);
-        let row_reach = rows_at_once.wrapping_sub(1).wrapping_mul(row_step).wrapping_add(padded_row);
+        let place_step = self.outputs.wrapping_mul(4);
+        let mut frame = Widen {
+            sources: [core::ptr::null(); 4],
+            target: core::ptr::null_mut(),
+            factor: self.routines.factor,
+            row_bytes: padded_row.wrapping_mul(8),
+            rows: rows_at_once,
+            advance: row_step.wrapping_sub(padded_row),
+            blocks: count,
+            block_advance: pixel_step
+                .wrapping_mul(4)
+                .wrapping_sub(rows_at_once.wrapping_sub(1).wrapping_mul(row_step))
+                .wrapping_sub(padded_row),
+            place: output.as_mut_ptr().expose_provenance(),
+            place_step,
+            entry: (padded_row / 4).wrapping_neg() % WIDEN_UNITS,
+        };
+        if padded_row < 4 || !padded_row.is_multiple_of(4) || output.len() / place_step.max(1) < count {
+            return Err(OutOfBounds);
+        }
         for row in (0..rows).step_by(rows_at_once.max(1)) {
-            let mut sources = starts.map(|start| {
-                let codes = codes(start.wrapping_add(row.wrapping_mul(row_step)), padded_row);
-                codes.map_or(core::ptr::null(), <[i8]>::as_ptr)
-            });
-            let slots = staging.chunks_exact_mut(padded_row.max(1));
-            for ((source, origin), slot) in sources.iter_mut().zip(origins).zip(slots) {
-                if source.is_null() {
-                    image.stage(origin, row, slot)?;
+            for (number, (source, start)) in frame.sources.iter_mut().zip(starts).enumerate() {
+                let at = start.wrapping_add(row.wrapping_mul(row_step));
+                *source = image.input.as_ptr().wrapping_add(at);
+                if at >= self.places[1] {
+                    let slot = number.wrapping_mul(padded_row);
+                    let slot = staging.get_mut(slot..slot.wrapping_add(padded_row)).ok_or(OutOfBounds)?;
+                    image.stage(image.origin(first.wrapping_add(number)), row, slot)?;
                     *source = slot.as_ptr();
                 }
             }
             // Each row has a place of its own behind it: the last one's is right.
             let target = target.get_mut(row.wrapping_mul(padded_row).wrapping_mul(2)..).ok_or(OutOfBounds)?;
-            let sound = !sources.contains(&core::ptr::null())
-                && padded_row >= 4
-                && padded_row.is_multiple_of(4)
-                && count.checked_mul(words).is_some_and(|words| words <= target.len())
-                && count
-                    .checked_mul(4)
-                    .and_then(|pixels| pixels.checked_mul(outputs))
-                    .is_some_and(|end| end <= places.len());
-            if !sound {
+            if target.len() / words < count {
                 return Err(OutOfBounds);
             }
-            let frame = Widen {
-                sources,
-                target: target.as_mut_ptr(),
-                factor: self.routines.factor,
-                row_bytes: padded_row.wrapping_mul(8),
-                rows: rows_at_once,
-                advance: row_step.wrapping_sub(padded_row),
-                blocks: count,
-                block_advance: block_step.wrapping_sub(row_reach),
-                place: places.as_mut_ptr().expose_provenance(),
-                place_step: outputs.wrapping_mul(4),
-                entry: (padded_row / 4).wrapping_neg() % WIDEN_UNITS,
-            };
-            // SAFETY: reads words, which may be unaligned on these cores, of `padded_row` codes. Those are a row of a
-            // window as it was cut from the input or as a slot of `staging` has it; if `whole`, all rows of the four
-            // windows lie in the input, and with several blocks the window of the last pixel and so those before, each
-            // `pixel_step` behind the one before. Writes `words` for each block, the last of them the place of four
-            // pixels in `places`.
+            frame.target = target.as_mut_ptr();
+            // SAFETY: reads words, which may be unaligned on these cores, of `padded_row` codes: a row of a window, which
+            // ends in the input as its place says, or a slot of `staging`. With several rows at once, the four windows
+            // end in the input, as their places say; so they do with several blocks, of which the last pixel's window
+            // begins less than `span` behind the first one: all these steps are less than the image and don't wrap. Writes
+            // `words` for each of `count` blocks, the last of them the place of four pixels in `output`.
             unsafe { (self.routines.widen)(&raw const frame) };
         }
         Ok(count)

@@ -27,7 +27,6 @@ mod convolution;
 mod dense;
 mod depthwise;
 mod dot;
-mod image;
 mod pooling;
 mod rows;
 mod wide;

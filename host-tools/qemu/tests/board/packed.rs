@@ -1,8 +1,9 @@
 //! A core's kernels give the bits of the reference on any shape: random layers, computed by the host from row-major and
 //! from packed weights, and by the boards from packed ones.
 
+use nervelet::kernels::packing::Form;
 use nervelet::learn::Pcg32;
-use nervelet::ops::{DataType, OpKind};
+use nervelet::ops::{DataType, OpKind, packed_layer};
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Data, Graph, Node, Op, Padding, Quantization, Tensor, TensorId, Window};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile};

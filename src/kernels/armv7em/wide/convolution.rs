@@ -3,7 +3,6 @@
 use core::mem::MaybeUninit;
 
 use super::super::super::{OutOfBounds, Result, WideRequantization, Window, reference};
-use super::super::image::one_row;
 use super::assembly::{WideBlock, WideBlocks, nervelet_wide_blocks, nervelet_wide_blocks_ready, nervelet_wide_ready};
 use super::patch::Patch;
 use super::{exact, range};
@@ -181,4 +180,14 @@ impl Layer<'_> {
         }
         Ok(())
     }
+}
+
+/// The window as it is, or its pixels as one row where they follow each other in the image.
+fn one_row(window: &Window) -> Window {
+    let Window { input, output, kernel, stride, padding, .. } = *window;
+    if kernel == [1; 2] && stride == [1; 2] && padding == [0; 2] && input == output {
+        let row = [1, input[0].wrapping_mul(input[1])];
+        return Window { input: row, output: row, ..*window };
+    }
+    *window
 }
