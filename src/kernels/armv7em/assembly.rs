@@ -78,9 +78,11 @@ pub struct Matrix {
     pub stride: usize,
     pub entry: usize,
     pub tail: u32,
-    /// Wide: where a record is sign-extended; else: the bytes of a record's weights.
-    pub buffer: usize,
-    pub weights_end: usize,
+    /// Where records are sign-extended and where their weights end there, if they are.
+    pub record: *mut u32,
+    pub weights_end: *const u32,
+    /// The bytes of a record's weights, if they are not.
+    pub bytes: usize,
     pub bounds: [u32; 2],
 }
 
@@ -280,8 +282,6 @@ unsafe extern "C" {
     pub fn nervelet_pool_max(frame: *const Pool);
     /// Computes all records for some blocks of pixels.
     pub fn nervelet_matrix(frame: *const Matrix);
-    /// The same, sign-extending each record's weights once.
-    pub fn nervelet_matrix_wide(frame: *const Matrix);
     /// The same for weights of a byte each.
     pub fn nervelet_matrix_plain(frame: *const Matrix);
     /// Computes all records for one pixel.

@@ -7,8 +7,7 @@ use super::super::packing::{self, Filter, Records};
 use super::super::scaling::Scaling;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
-    Finish, Matrix, Widen, nervelet_matrix, nervelet_matrix_plain, nervelet_matrix_wide, nervelet_widen,
-    nervelet_widen_plain, offsets,
+    Finish, Matrix, Widen, nervelet_matrix, nervelet_matrix_plain, nervelet_widen, nervelet_widen_plain, offsets,
 };
 use super::dense::{self, TURNED};
 use super::own;
@@ -17,7 +16,7 @@ use super::own;
 const MATRIX_UNITS: usize = 4;
 const WIDEN_UNITS: usize = 4;
 /// Blocks from which on widened weights pay: a record's widening costs what it saves in as many.
-const WIDE_BLOCKS: usize = 5;
+const WIDE_BLOCKS: usize = 3;
 
 /// The routines of a layout.
 struct Routines {
@@ -25,8 +24,8 @@ struct Routines {
     /// What the codes become; see `widen.s`.
     factor: u32,
     multiply: unsafe extern "C" fn(*const Matrix),
-    /// The same for weights that are sign-extended in memory, if there is one.
-    multiply_wide: Option<unsafe extern "C" fn(*const Matrix)>,
+    /// Whether `multiply` may sign-extend a record's weights in memory.
+    widens: bool,
 }
 
 /// Int8 convolution with packed weights.
@@ -42,12 +41,7 @@ pub fn conv_2d(
     if !packing::in_blocks(window) {
         return pixels(&image, channels[1], layer, scratch, output);
     }
-    let routines = Routines {
-        widen: nervelet_widen,
-        factor: TURNED,
-        multiply: nervelet_matrix,
-        multiply_wide: Some(nervelet_matrix_wide),
-    };
+    let routines = Routines { widen: nervelet_widen, factor: TURNED, multiply: nervelet_matrix, widens: true };
     in_padding(&routines, &image, channels[1], layer, scratch, output)
 }
 
@@ -65,7 +59,7 @@ pub fn conv_2d_plain(
         widen: nervelet_widen_plain,
         factor: offsets(layer),
         multiply: nervelet_matrix_plain,
-        multiply_wide: None,
+        widens: false,
     };
     in_padding(&routines, &image, channels[1], layer, scratch, output)
 }
@@ -126,9 +120,9 @@ fn blocks(
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     // Weights are widened in memory where that serves enough blocks.
     let room = rest.len().saturating_sub(wide) / block;
-    let wide_routine = routines.multiply_wide.filter(|_| room.min(count.div_ceil(4)) >= WIDE_BLOCKS);
-    let (buffer, rest) = rest.split_at_mut_checked(if wide_routine.is_some() { wide } else { 0 }).ok_or(OutOfBounds)?;
-    let mut product = Product { depth, outputs, layer, routine: wide_routine.unwrap_or(routines.multiply), buffer };
+    let widens = routines.widens && room.min(count.div_ceil(4)) >= WIDE_BLOCKS;
+    let (buffer, rest) = rest.split_at_mut_checked(if widens { wide } else { 0 }).ok_or(OutOfBounds)?;
+    let mut product = Product { depth, outputs, layer, routine: routines.multiply, buffer };
     let widening = Widening::new(routines, image, outputs)?;
     let room = (rest.len() / block).wrapping_mul(block);
     let last = count.checked_sub(4).ok_or(OutOfBounds)?;
@@ -323,8 +317,9 @@ impl Product<'_> {
             stride: self.outputs,
             entry: (self.depth / 4).wrapping_neg() % MATRIX_UNITS,
             tail,
-            buffer: if wide { buffer.start.expose_provenance() } else { self.depth.wrapping_mul(2) },
-            weights_end: buffer.end.addr().wrapping_sub(8 * Scaling::WORDS),
+            record: buffer.start,
+            weights_end: buffer.end.wrapping_sub(2 * Scaling::WORDS),
+            bytes: if wide { 0 } else { self.depth.wrapping_mul(2) },
             bounds,
         };
         // SAFETY: `words` is a whole number of records, at least one (outputs >= 2), of `depth` weights for two channels
