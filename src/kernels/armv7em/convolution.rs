@@ -336,6 +336,7 @@ impl Product<'_> {
 }
 
 /// One output pixel at a time: dense layers and very small images.
+#[inline(never)]
 fn pixels(
     image: &Image<'_>,
     outputs: usize,
