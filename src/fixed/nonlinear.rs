@@ -3,7 +3,10 @@
 use super::{Multiplier, rounding_shift_right, saturating_doubling_high_multiply as multiply};
 
 pub(super) fn saturating_shift_left(x: i32, shift: u32) -> i32 {
-    (i64::from(x) << shift.min(31)).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+    let shift = shift.min(31);
+    let shifted = x << shift;
+    // What is lost has to be copies of the sign.
+    if shifted >> shift == x { shifted } else { (x >> 31) ^ i32::MAX }
 }
 
 /// `exp(-2^j)` in Q0.31 for `j` from -2 to 4, in the order in which the reference multiplies them.

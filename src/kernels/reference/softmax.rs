@@ -23,6 +23,17 @@ impl SoftmaxParameters {
         let steps = libm::floor(31.0 * 67_108_864.0 / libm::exp2(f64::from(multiplier.exponent)));
         Self { multiplier, smallest_difference: -(steps as i32) }
     }
+
+    /// The exponential of a difference to the maximum; negative where it is too far below to count.
+    #[inline(never)]
+    fn exponential(&self, difference: i32) -> i32 {
+        if difference < self.smallest_difference {
+            return -1;
+        }
+        let Multiplier { mantissa, exponent } = self.multiplier;
+        let shifted = difference.wrapping_shl(exponent.max(0) as u32);
+        exp_of_negative(saturating_doubling_high_multiply(shifted, mantissa), 5)
+    }
 }
 
 /// Exponentials that are kept from their sum to their quotients; those of longer rows are computed twice.
@@ -35,19 +46,10 @@ pub fn softmax(depth: usize, parameters: &SoftmaxParameters, input: &[i8], outpu
     if depth == 0 {
         return Err(OutOfBounds);
     }
-    let Multiplier { mantissa, exponent } = parameters.multiplier;
     let mut kept = [0; KEPT];
     for (row, codes) in input.chunks_exact(depth).zip(output.chunks_exact_mut(depth)) {
         let largest = i32::from(row.iter().copied().max().unwrap_or(0));
-        // Negative for what is too far below to count.
-        let exponential = |code: i8| {
-            let difference = i32::from(code).wrapping_sub(largest);
-            if difference < parameters.smallest_difference {
-                return -1;
-            }
-            let shifted = difference.wrapping_shl(exponent.max(0) as u32);
-            exp_of_negative(saturating_doubling_high_multiply(shifted, mantissa), 5)
-        };
+        let exponential = |code: i8| parameters.exponential(i32::from(code).wrapping_sub(largest));
         let mut sum = 0_u32;
         for (index, code) in row.iter().enumerate() {
             let term = exponential(*code);
