@@ -17,12 +17,13 @@ impl<'a> Image<'a> {
     /// Copies the image with its padding into `copy`; returns the window without.
     pub fn pad(&self, copy: &mut [i8]) -> core::result::Result<Window, OutOfBounds> {
         let extents = self.window.padded_input();
-        let [top, left] = self.window.padding.map(|padding| (padding as isize).wrapping_neg());
+        let [top, left] = self.window.padding;
+        let origin = [(top as isize).wrapping_neg(), (left as isize).wrapping_neg()];
         // One window over all of it.
         let all = Image { window: &Window { kernel: extents, dilation: [1; 2], ..*self.window }, ..*self };
         let rows = copy.chunks_exact_mut(extents[1].wrapping_mul(self.channels).max(1));
         for (row, target) in rows.take(extents[0]).enumerate() {
-            all.stage([top, left], row, target)?;
+            all.stage(origin, row, target)?;
         }
         Ok(Window { input: extents, padding: [0; 2], ..*self.window })
     }
@@ -69,8 +70,9 @@ impl<'a> Image<'a> {
             let x = x.max(0).unsigned_abs();
             let count = together.saturating_sub(outside).min(columns.saturating_sub(x));
             if count > 0 {
-                let [at, first, length] = [y.wrapping_mul(columns).wrapping_add(x), tap.wrapping_add(outside), count]
-                    .map(|pixels| pixels.wrapping_mul(self.channels));
+                let bytes = |pixels: usize| pixels.wrapping_mul(self.channels);
+                let at = bytes(y.wrapping_mul(columns).wrapping_add(x));
+                let (first, length) = (bytes(tap.wrapping_add(outside)), bytes(count));
                 let codes = self.input.get(at..at.wrapping_add(length)).ok_or(OutOfBounds)?;
                 staging.get_mut(first..first.wrapping_add(length)).ok_or(OutOfBounds)?.copy_from_slice(codes);
             }

@@ -129,7 +129,7 @@ impl PackedWeights {
             words: view.constant_of(self.words)?,
             input_offset: input.zero_point.wrapping_neg(),
             output_zero_point: output.zero_point,
-            range: self.range.map(i32::from),
+            range: [self.range[0].into(), self.range[1].into()],
         })
     }
 }

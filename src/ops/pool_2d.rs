@@ -81,7 +81,8 @@ fn run<C: QuantizedElement>(
     let (window, [channels, _]) = window.over(input, output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    kernel(&window, channels, regions.rest.read(input)?, range.map(C::widen), elements(codes)?)
+    let range = [range[0].widen(), range[1].widen()];
+    kernel(&window, channels, regions.rest.read(input)?, range, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

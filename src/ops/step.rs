@@ -146,14 +146,13 @@ impl<'m> StepView<'m> {
     /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
     /// the arena or the constants, outputs in the arena and apart from each other, the inputs and the scratch memory.
     pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
-        let found = [self.inputs(), self.outputs()];
-        if found != [inputs, outputs] {
+        let StepRecord { inputs: found_inputs, outputs: found_outputs, scratch, .. } = *self.record;
+        if usize::from(found_inputs) != inputs || usize::from(found_outputs) != outputs {
             return Err(Error::OperandCount {
                 expected: [inputs.min(255) as u8, outputs.min(255) as u8],
-                found: found.map(|count| count.min(65_535) as u16),
+                found: [found_inputs, found_outputs],
             });
         }
-        let scratch = self.record.scratch;
         if scratch.end() > self.arena_bytes {
             return Err(Error::OutsideArena { end: scratch.end(), arena: self.arena_bytes });
         }

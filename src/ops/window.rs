@@ -24,13 +24,15 @@ impl WindowParameters {
     pub fn over(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), OutOfBounds> {
         let [_, rows, columns, channels] = input.nhwc().ok_or(OutOfBounds)?;
         let [_, output_rows, output_columns, outputs] = output.nhwc().ok_or(OutOfBounds)?;
+        // Pair by pair: `map` of an array is a loop.
+        let pair = |[rows, columns]: [u16; 2]| [usize::from(rows), usize::from(columns)];
         let window = Window {
             input: [rows, columns],
             output: [output_rows, output_columns],
-            kernel: self.kernel.map(usize::from),
-            stride: self.stride.map(usize::from),
-            dilation: self.dilation.map(usize::from),
-            padding: self.padding.map(usize::from),
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            padding: pair(self.padding),
         };
         Ok((window, [channels, outputs]))
     }
@@ -39,11 +41,10 @@ impl WindowParameters {
     /// output position with a tap inside the image.
     pub fn verify(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), Error> {
         let (window, channels) = self.over(input, output).map_err(|_| Error::Shape)?;
-        let batches = [input.nhwc(), output.nhwc()].map(|extents| extents.map(|[batch, ..]| batch));
-        if batches != [Some(1); 2] {
+        if !matches!((input.nhwc(), output.nhwc()), (Some([1, ..]), Some([1, ..]))) {
             return Err(Error::Shape);
         }
-        for axis in [0, 1] {
+        for axis in 0..2_usize {
             let pick = |pair: &[usize; 2]| pair.get(axis).copied().unwrap_or(0);
             let (kernel, stride, dilation) = (pick(&window.kernel), pick(&window.stride), pick(&window.dilation));
             if kernel == 0 || stride == 0 || dilation == 0 {

@@ -43,8 +43,18 @@ impl Finish {
     #[inline]
     pub fn of(layer: &PackedLayer<'_>) -> Self {
         let tail = if layer.range == [-128, 127] { u32::from(layer.output_zero_point != -128) } else { 2 };
-        Self { tail, bounds: layer.range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101)) }
+        Self { tail, bounds: bounds(layer.range) }
     }
+}
+
+/// A code four times.
+pub fn four_times(code: i32) -> u32 {
+    u32::from(code as u8).wrapping_mul(0x0101_0101)
+}
+
+/// The bounds of a range, four times each.
+pub fn bounds([low, high]: [i32; 2]) -> [u32; 2] {
+    [four_times(low), four_times(high)]
 }
 
 /// The offset of the inputs in both halves of a word: it fits them for every zero point among int8 codes.

@@ -5,7 +5,7 @@ use super::super::packing::Records;
 use super::super::packing::armv7em::{COLUMN_PAIRS, COLUMN_ROWS, Layout};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
-    Columns, Finish, Pack, nervelet_columns_move, nervelet_columns_pack, nervelet_columns_run, offsets,
+    Columns, Finish, Pack, four_times, nervelet_columns_move, nervelet_columns_pack, nervelet_columns_run, offsets,
 };
 use super::own;
 
@@ -133,7 +133,7 @@ impl Band<'_> {
             row,
             plane: plane.wrapping_mul(4),
             offsets: offsets(self.layer),
-            zeros: u32::from(self.layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101),
+            zeros: four_times(self.layer.input_offset.wrapping_neg()),
             top: above,
             bottom: if behind == 0 { 0 } else { 2_usize.wrapping_sub(odd) },
         };

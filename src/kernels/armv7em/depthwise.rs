@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::super::packing::Records;
 use super::super::packing::armv7em::Layout;
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
-use super::assembly::{Depthwise, Finish, nervelet_depthwise, offsets};
+use super::assembly::{Depthwise, Finish, four_times, nervelet_depthwise, offsets};
 use super::own;
 
 /// Pairs of taps that the kernel unrolls.
@@ -31,7 +31,7 @@ pub fn depthwise_conv_2d(
     let (zeros, rest) = scratch.split_at_mut_checked(channels.div_ceil(4)).ok_or(OutOfBounds)?;
     let (inside, rest) = rest.split_at_mut_checked(taps).ok_or(OutOfBounds)?;
     let (border, _) = rest.split_at_mut_checked(taps).ok_or(OutOfBounds)?;
-    zeros.fill(u32::from(layer.input_offset.wrapping_neg() as u8).wrapping_mul(0x0101_0101));
+    zeros.fill(four_times(layer.input_offset.wrapping_neg()));
     let zeros: &[i8] = bytemuck::cast_slice(zeros);
     let parts = parts(channels, layer, [taps, record])?;
     let mut run = Run { window, channels, input, taps, parts };

@@ -1,7 +1,7 @@
 //! Pooling, four channels at a time: sums in two words of 16-bit sums, the largest in one word.
 
 use super::super::{OutOfBounds, Result, Window};
-use super::assembly::{Pool, nervelet_pool_max, nervelet_pool_mean};
+use super::assembly::{Pool, bounds, nervelet_pool_max, nervelet_pool_mean};
 
 /// The most codes whose sum fits 16 bits, whatever they are.
 const MOST_TAPS: usize = 255;
@@ -52,7 +52,7 @@ fn pool(
     let step = window.dilation[1].wrapping_mul(channels);
     let row_step = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
     let [low, high] = range;
-    let bounds = range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101));
+    let bounds = bounds(range);
     let mut pixels = output.chunks_exact_mut(channels.max(1));
     for row in 0..window.output[0] {
         let (row_taps, top) = window.taps(0, row);
