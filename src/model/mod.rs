@@ -17,7 +17,7 @@ pub use error::Error;
 pub use strings::Strings;
 
 use crate::ops::{self, Operator, Span, StepRecord, StepView, Tensor, Tensors};
-use schema::{File, Head, Names, Port, Program};
+use schema::{Content, Head, Names, Port, Program};
 
 /// The alignment that a file needs in memory, in bytes.
 pub const ALIGNMENT: usize = 16;
@@ -25,8 +25,7 @@ pub const ALIGNMENT: usize = 16;
 /// A verified model.
 #[derive(Debug, Clone, Copy)]
 pub struct Model<'m> {
-    file: File<'m>,
-    program: Program<'m>,
+    content: Content<'m>,
     operators: &'m [&'static Operator],
 }
 
@@ -41,15 +40,14 @@ impl<'m> Model<'m> {
 
     /// Verifies a file and links only the operators given; a step of another kind is an error that names it.
     pub fn with_operators(bytes: &'m [u8], operators: &'m [&'static Operator]) -> Result<Self, Error> {
-        let (file, program) = schema::read(bytes)?;
-        let model = Self { file, program, operators };
+        let model = Self { content: schema::read(bytes)?, operators };
         verify::verify(&model)?;
         Ok(model)
     }
 
     /// What people read about the model; empty where it does not decode.
     pub fn names(&self) -> Names<'m> {
-        postcard::from_bytes(self.file.names).unwrap_or_default()
+        postcard::from_bytes(self.content.names).unwrap_or_default()
     }
 
     /// The name of the model.
@@ -69,22 +67,22 @@ impl<'m> Model<'m> {
 
     /// The hash of the file's content; it names the encoder that a head was trained on.
     pub fn id(&self) -> [u8; 16] {
-        self.file.id
+        *self.content.id
     }
 
     /// The bytes of arena that a session needs.
     pub fn arena_bytes(&self) -> usize {
-        self.program.header.arena_bytes as usize
+        self.content.program.header.arena_bytes as usize
     }
 
     /// What the caller fills.
     pub fn inputs(&self) -> &'m [Port] {
-        self.program.inputs
+        self.content.program.inputs
     }
 
     /// What the caller reads.
     pub fn outputs(&self) -> &'m [Port] {
-        self.program.outputs
+        self.content.program.outputs
     }
 
     /// The inputs with their names.
@@ -99,14 +97,14 @@ impl<'m> Model<'m> {
 
     /// The steps in order.
     pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
-        let Program { steps, words, .. } = self.program;
+        let Program { steps, words, .. } = self.content.program;
         let names = self.names().steps.iter().chain(core::iter::repeat(""));
         steps.iter().zip(names).filter_map(|(record, name)| record.step(name, words))
     }
 
     /// The tensors that steps and ports refer to.
     pub fn tensors(&self) -> Tensors<'m> {
-        self.program.tensors
+        self.content.program.tensors
     }
 
     /// The tensor with an index.
@@ -116,12 +114,12 @@ impl<'m> Model<'m> {
 
     /// The weights, biases and tables.
     pub fn constants(&self) -> &'m [u8] {
-        self.program.constants
+        self.content.program.constants
     }
 
     /// The layer that a device can train, if the file names one.
     pub fn head(&self) -> Option<TrainableHead<'m>> {
-        let Head { first_step, features, weights, bias } = self.program.header.head;
+        let Head { first_step, features, weights, bias } = self.content.program.header.head;
         let head = TrainableHead {
             first_step: usize::from(first_step),
             features: self.tensor(features)?,
@@ -137,14 +135,9 @@ impl<'m> Model<'m> {
         (port.normalized != 0).then_some(normalization)
     }
 
-    /// The file's parts.
-    pub fn file(&self) -> &File<'m> {
-        &self.file
-    }
-
     /// What runs: the tables of the file.
     pub fn program(&self) -> &Program<'m> {
-        &self.program
+        &self.content.program
     }
 
     pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
@@ -153,12 +146,12 @@ impl<'m> Model<'m> {
 
     /// A step with what it refers to.
     pub(crate) fn view(&self, record: &'m StepRecord) -> StepView<'m> {
-        let Program { header, constants, tensors, words, .. } = self.program;
+        let Program { header, constants, tensors, words, .. } = self.content.program;
         StepView { record, words, tensors, constants, arena_bytes: header.arena_bytes as usize }
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {
-        bytemuck::try_cast_slice(span.of(self.program.constants)?).ok()
+        bytemuck::try_cast_slice(span.of(self.content.program.constants)?).ok()
     }
 }
 

@@ -201,26 +201,49 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
 }
 
-/// Decodes a file and checks magic, version, checksum and alignment.
-pub fn read(bytes: &[u8]) -> Result<(File<'_>, Program<'_>), Error> {
-    let magic = bytes.get(..MAGIC.len()).ok_or(Error::NotAModel)?;
-    if magic != MAGIC {
+/// What a reader keeps of a [`File`].
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'m> {
+    /// The first 16 bytes of a hash over the rest of the file.
+    pub id: &'m [u8; 16],
+    /// The [`Names`].
+    pub names: &'m [u8],
+    /// What runs.
+    pub program: Program<'m>,
+}
+
+/// Takes a field of bytes.
+#[inline(never)]
+fn part<'m>(rest: &mut &'m [u8]) -> Result<&'m [u8], Error> {
+    let (part, behind) = postcard::take_from_bytes(rest).map_err(|_| Error::Malformed)?;
+    *rest = behind;
+    Ok(part)
+}
+
+/// Decodes a [`Prelude`] and a [`File`], field by field, and checks magic, version, checksum and alignment.
+pub fn read(bytes: &[u8]) -> Result<Content<'_>, Error> {
+    let (magic, rest) = bytes.split_first_chunk().ok_or(Error::NotAModel)?;
+    if *magic != MAGIC {
         return Err(Error::NotAModel);
     }
-    let (prelude, body) = postcard::take_from_bytes::<Prelude>(bytes).map_err(|_| Error::Malformed)?;
-    if prelude.version != VERSION {
-        return Err(Error::Version { found: prelude.version, newest: VERSION });
+    let (version, rest) = postcard::take_from_bytes(rest).map_err(|_| Error::Malformed)?;
+    if version != VERSION {
+        return Err(Error::Version { found: version, newest: VERSION });
     }
-    let (file, behind) = postcard::take_from_bytes::<File<'_>>(body).map_err(|_| Error::Malformed)?;
-    let content = body.get(..body.len().saturating_sub(behind.len())).ok_or(Error::Malformed)?;
-    let computed = checksum(content);
-    if computed != prelude.checksum {
-        return Err(Error::Checksum { stored: prelude.checksum, computed });
+    let (stored, body) = rest.split_first_chunk().ok_or(Error::Malformed)?;
+    let (id, mut rest) = body.split_first_chunk().ok_or(Error::Malformed)?;
+    let names = part(&mut rest)?;
+    let (_extensions, _padding) = (part(&mut rest)?, part(&mut rest)?);
+    let data = part(&mut rest)?;
+    let file = body.get(..body.len().saturating_sub(rest.len())).ok_or(Error::Malformed)?;
+    let (stored, computed) = (u32::from_le_bytes(*stored), checksum(file));
+    if computed != stored {
+        return Err(Error::Checksum { stored, computed });
     }
-    let remainder = file.data.as_ptr() as usize % ALIGNMENT;
-    if remainder != 0 && !file.data.is_empty() {
+    let remainder = data.as_ptr() as usize % ALIGNMENT;
+    if remainder != 0 && !data.is_empty() {
         return Err(Error::Misaligned { remainder });
     }
-    let program = Program::read(file.data).ok_or(Error::Malformed)?;
-    Ok((file, program))
+    let program = Program::read(data).ok_or(Error::Malformed)?;
+    Ok(Content { id, names, program })
 }
