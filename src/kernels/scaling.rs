@@ -57,13 +57,14 @@ impl Scaling {
         if right < 0 && shift == 0 {
             return None;
         }
-        let whole = 1_i64 << bits;
-        let half = |of: i32| if of > 0 { 1_i64 << (of - 1) } else { 0 };
-        let (halves, nudge) = if right > 0 { (half(bits) + half(shift), whole) } else { (half(shift), 0) };
-        let addend = (i64::from(zero_point) << shift).checked_add(halves)?;
+        let nudge = if right > 0 { 1_i32 << bits } else { 0 };
+        let halves = (nudge >> 1) + ((1_i32 << shift) >> 1);
+        let shifted = zero_point << shift;
+        let addend = shifted.checked_add(halves).filter(|_| shifted >> shift == zero_point)?;
         // High words are within 2^30: with either sign their sum with what is added is a word.
-        let least = -(1_i64 << 30) + nudge;
-        let addend = i32::try_from(addend).ok().filter(|addend| (least..1 << 30).contains(&i64::from(*addend)))?;
+        if !(nudge - (1 << 30)..1 << 30).contains(&addend) {
+            return None;
+        }
         let mantissa = multiplier.mantissa;
         (mantissa >= 0).then_some(Self { mantissa, addend, shift: shift as u32 | (nudge as u32) << 8 })
     }
