@@ -212,7 +212,7 @@ impl<'a> Widening<'a> {
         let mut count = 1;
         if whole {
             let of_row = image.window.output[1].max(1);
-            let (mut pixels, mut span) = (output.len() / self.outputs, self.places[0].wrapping_sub(starts[0]));
+            let (mut pixels, mut span) = (output.len() / self.outputs.max(1), self.places[0].wrapping_sub(starts[0]));
             if !self.in_line {
                 pixels = of_row.wrapping_sub(first % of_row);
                 let [_, left] = image.origin(first);
@@ -256,7 +256,7 @@ impl<'a> Widening<'a> {
             }
             // Each row has a place of its own behind it: the last one's is right.
             let target = target.get_mut(row.wrapping_mul(padded_row).wrapping_mul(2)..).ok_or(OutOfBounds)?;
-            if target.len() / words < count {
+            if target.len() / words.max(1) < count {
                 return Err(OutOfBounds);
             }
             frame.target = target.as_mut_ptr();
@@ -349,9 +349,9 @@ fn pixels(
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     let (inputs, _) = rest.split_at_mut_checked(depth / 2).ok_or(OutOfBounds)?;
     let [rows, columns] = image.window.output;
-    for (pixel, codes) in (0..rows.wrapping_mul(columns)).zip(output.chunks_exact_mut(outputs)) {
+    for (pixel, codes) in (0..rows.wrapping_mul(columns)).zip(output.chunks_exact_mut(outputs.max(1))) {
         let origin = image.origin(pixel);
-        for (row, target) in (0..image.filter.rows).zip(inputs.chunks_exact_mut(padded_row / 2)) {
+        for (row, target) in (0..image.filter.rows).zip(inputs.chunks_exact_mut((padded_row / 2).max(1))) {
             match image.rows(origin, row, 1) {
                 Some(codes) => dense::spread(codes, target)?,
                 None => {
