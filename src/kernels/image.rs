@@ -81,3 +81,55 @@ impl<'a> Image<'a> {
         Ok(())
     }
 }
+
+/// Where the windows over an image begin in it, and which of them lie in it as they are.
+pub struct Places<'a> {
+    image: &'a Image<'a>,
+    /// Bytes from one row of a window to the next.
+    pub row_step: usize,
+    /// Columns of the image in which a window begins whose columns lie in it as they are.
+    pub columns: usize,
+    /// Places in the image before which a whole window begins that ends in it.
+    pub whole: usize,
+    /// The same for a row of a window; rows that leave the image are not before it.
+    pub row: usize,
+}
+
+impl<'a> Places<'a> {
+    /// The places of an image.
+    pub fn new(image: &'a Image<'a>) -> core::result::Result<Self, OutOfBounds> {
+        let Window { input, kernel, dilation, .. } = *image.window;
+        let Filter { rows, padded_row, .. } = image.filter;
+        let row = input[1].checked_mul(image.channels).ok_or(OutOfBounds)?;
+        if row.checked_mul(input[0]).is_none_or(|bytes| bytes > image.input.len()) {
+            return Err(OutOfBounds);
+        }
+        let one_step = dilation[1] == 1 || kernel[1] == 1;
+        let reach = rows.wrapping_sub(1).saturating_mul(dilation[0]);
+        let before = |reach: usize| image.input.len().wrapping_add(1).saturating_sub(reach.wrapping_add(padded_row));
+        Ok(Self {
+            image,
+            row_step: dilation[0].wrapping_mul(row),
+            columns: if one_step { input[1].wrapping_add(1).saturating_sub(kernel[1]) } else { 0 },
+            // Fewer rows than the image has are fewer bytes: their product does not wrap.
+            whole: if reach < input[0] { before(reach.wrapping_mul(row)) } else { 0 },
+            row: before(0),
+        })
+    }
+
+    /// Where the windows of the four output pixels from `first` on begin, far away if their columns leave the image, and
+    /// whether all of them lie in it.
+    pub fn of_four(&self, first: usize) -> ([usize; 4], bool) {
+        let mut starts = [usize::MAX / 2; 4];
+        let mut whole = true;
+        for (start, pixel) in starts.iter_mut().zip(first..) {
+            let [top, left] = self.image.origin(pixel);
+            if (left as usize) < self.columns {
+                let at = top.wrapping_mul(self.image.window.input[1] as isize).wrapping_add(left) as usize;
+                *start = at.wrapping_mul(self.image.channels);
+            }
+            whole &= *start < self.whole;
+        }
+        (starts, whole)
+    }
+}

@@ -1,7 +1,7 @@
 //! Convolutions and dense layers as matrix products: pixels are widened into scratch memory, a few blocks of four at a
 //! time or one by one, and all output channels are computed for them.
 
-use super::super::image::Image;
+use super::super::image::{Image, Places};
 use super::super::packing::armv7em::Layout;
 use super::super::packing::{self, Filter, Records};
 use super::super::scaling::Scaling;
@@ -148,42 +148,22 @@ struct Widening<'a> {
     routines: &'a Routines,
     image: &'a Image<'a>,
     outputs: usize,
-    /// Bytes from one pixel's window to the next one's, and from one row of a window to the next.
+    places: Places<'a>,
+    /// Bytes from one pixel's window to the next one's.
     pixel_step: usize,
-    row_step: usize,
-    /// Columns of the image in which a window begins whose columns lie in it as they are.
-    columns: usize,
-    /// Places in the image before which a whole window begins, or a row of one, that ends in it.
-    places: [usize; 2],
     /// Windows lie in the image, one `pixel_step` apart, from one row of pixels to the next as well.
     in_line: bool,
 }
 
 impl<'a> Widening<'a> {
     fn new(routines: &'a Routines, image: &'a Image<'a>, outputs: usize) -> core::result::Result<Self, OutOfBounds> {
-        let Window { input, output, kernel, stride, dilation, padding } = *image.window;
-        let Filter { rows, padded_row, .. } = image.filter;
-        let row = input[1].wrapping_mul(image.channels);
-        if input[1].checked_mul(image.channels).and_then(|row| row.checked_mul(input[0])) > Some(image.input.len()) {
-            return Err(OutOfBounds);
-        }
-        let one_step = dilation[1] == 1 || kernel[1] == 1;
-        let columns = if one_step { input[1].wrapping_add(1).saturating_sub(kernel[1]) } else { 0 };
-        let reach = rows.wrapping_sub(1).saturating_mul(dilation[0]);
-        let places = |reach: usize| image.input.len().wrapping_add(1).saturating_sub(reach.wrapping_add(padded_row));
+        let Window { input, output, stride, padding, .. } = *image.window;
+        let places = Places::new(image)?;
         let right = output[1].wrapping_sub(1).wrapping_mul(stride[1]);
-        Ok(Self {
-            routines,
-            image,
-            outputs,
-            pixel_step: stride[1].wrapping_mul(image.channels),
-            row_step: dilation[0].wrapping_mul(row),
-            columns,
-            places: [if reach < input[0] { places(reach.wrapping_mul(row)) } else { 0 }, places(0)],
-            in_line: stride[0].wrapping_mul(input[1]) == right.wrapping_add(stride[1])
-                && padding[1] == 0
-                && right < columns,
-        })
+        let in_line = stride[0].wrapping_mul(input[1]) == right.wrapping_add(stride[1])
+            && padding[1] == 0
+            && right < places.columns;
+        Ok(Self { routines, image, outputs, places, pixel_step: stride[1].wrapping_mul(image.channels), in_line })
     }
 
     /// Widens the block of the four output pixels from `first` on, and others behind it where their windows follow, and
@@ -195,28 +175,18 @@ impl<'a> Widening<'a> {
         target: &mut [u32],
         output: &mut [i8],
     ) -> core::result::Result<usize, OutOfBounds> {
-        let Self { image, row_step, pixel_step, .. } = *self;
+        let Self { image, pixel_step, places: Places { row_step, columns, whole: end, .. }, .. } = *self;
         let Filter { rows, padded_row, depth, .. } = image.filter;
-        // Where the windows begin; far away if their columns leave the image. Rows that leave it are not among its places.
-        let mut starts = [usize::MAX / 2; 4];
-        let mut whole = true;
-        for (start, pixel) in starts.iter_mut().zip(first..) {
-            let [top, left] = image.origin(pixel);
-            if (left as usize) < self.columns {
-                let at = top.wrapping_mul(image.window.input[1] as isize).wrapping_add(left) as usize;
-                *start = at.wrapping_mul(image.channels);
-            }
-            whole &= *start < self.places[0];
-        }
+        let (starts, whole) = self.places.of_four(first);
         // Windows that lie in the image are widened with all of their rows, and with the blocks that follow.
         let mut count = 1;
         if whole {
             let of_row = image.window.output[1].max(1);
-            let (mut pixels, mut span) = (output.len() / self.outputs.max(1), self.places[0].wrapping_sub(starts[0]));
+            let (mut pixels, mut span) = (output.len() / self.outputs.max(1), end.wrapping_sub(starts[0]));
             if !self.in_line {
                 pixels = of_row.wrapping_sub(first % of_row);
                 let [_, left] = image.origin(first);
-                span = span.min(self.columns.wrapping_sub(left as usize).wrapping_mul(image.channels));
+                span = span.min(columns.wrapping_sub(left as usize).wrapping_mul(image.channels));
             }
             let pixels = pixels.min(span.div_ceil(pixel_step.max(1)));
             count = (pixels / 4).min(target.len() / depth.wrapping_mul(2).wrapping_add(1)).max(1);
@@ -247,7 +217,7 @@ impl<'a> Widening<'a> {
             for (number, (source, start)) in frame.sources.iter_mut().zip(starts).enumerate() {
                 let at = start.wrapping_add(row.wrapping_mul(row_step));
                 *source = image.input.as_ptr().wrapping_add(at);
-                if at >= self.places[1] {
+                if at >= self.places.row {
                     let slot = number.wrapping_mul(padded_row);
                     let slot = staging.get_mut(slot..slot.wrapping_add(padded_row)).ok_or(OutOfBounds)?;
                     image.stage(image.origin(first.wrapping_add(number)), row, slot)?;

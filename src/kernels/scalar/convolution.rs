@@ -1,8 +1,8 @@
 //! Convolutions as matrix products: the windows of four pixels are joined in scratch memory, and all output channels
 //! are computed for them.
 
-use super::super::image::Image;
-use super::super::packing;
+use super::super::image::{Image, Places};
+use super::super::packing::{self, Filter};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{Entry, MATRIX, Matrix, nervelet_join, nervelet_matrix};
 
@@ -49,11 +49,12 @@ fn blocks(
     let staging: &mut [i8] = bytemuck::cast_slice_mut(staging);
     let inputs = rest.get_mut(..depth.wrapping_mul(2)).ok_or(OutOfBounds)?;
     let last = count.checked_sub(4).ok_or(OutOfBounds)?;
+    let places = Places::new(image)?;
     let mut pixel = 0;
     while pixel < count {
         // The last block overlaps the one before rather than being a smaller one.
         let first = pixel.min(last);
-        join_block(image, first, staging, inputs)?;
+        join_block(&places, image, first, staging, inputs)?;
         let start = first.wrapping_mul(outputs);
         let codes = output.get_mut(start..start.wrapping_add(outputs.wrapping_mul(4))).ok_or(OutOfBounds)?;
         multiply(depth, outputs, layer, inputs, codes);
@@ -62,44 +63,34 @@ fn blocks(
     Ok(())
 }
 
-/// Joins the windows of four neighbouring output pixels; `staging` holds four rows, `target` the windows.
-fn join_block(image: &Image<'_>, first: usize, staging: &mut [i8], target: &mut [u32]) -> Result {
-    let (count, padded) = (image.filter.rows, image.filter.padded_row);
-    let origins = [0, 1, 2, 3].map(|pixel| image.origin(first.wrapping_add(pixel)));
-    if let [Some(a), Some(b), Some(c), Some(d)] = origins.map(|origin| image.rows(origin, 0, count)) {
-        let step = image.window.dilation[0].wrapping_mul(image.window.input[1]).wrapping_mul(image.channels);
-        return join([a, b, c, d], [count, padded], step, target);
-    }
-    for (row, target) in (0..count).zip(target.chunks_exact_mut(padded.wrapping_mul(2))) {
-        let mut rows = origins.map(|origin| image.rows(origin, row, 1));
-        for ((row_of, origin), slot) in rows.iter().zip(origins).zip(staging.chunks_exact_mut(padded)) {
-            if row_of.is_none() {
-                image.stage(origin, row, slot)?;
-            }
-        }
-        for (row_of, slot) in rows.iter_mut().zip(staging.chunks_exact(padded)) {
-            row_of.get_or_insert(slot);
-        }
-        join(rows.map(Option::unwrap_or_default), [1, padded], padded, target)?;
-    }
-    Ok(())
-}
-
-/// Joins four windows of `rows` rows of `codes` codes, `step` apart, in `target`: two words for each code of one.
-fn join(windows: [&[i8]; 4], [rows, codes]: [usize; 2], step: usize, target: &mut [u32]) -> Result {
-    let length = rows.wrapping_sub(1).checked_mul(step).and_then(|reach| reach.checked_add(codes));
-    let sound = rows > 0
-        && codes >= 4
-        && codes.is_multiple_of(4)
-        && rows.checked_mul(codes).and_then(|all| all.checked_mul(2)) == Some(target.len())
-        && windows.iter().all(|window| Some(window.len()) == length);
-    if !sound {
+/// Joins the windows of four neighbouring output pixels; `staging` holds four rows, `target` two words for each code of one.
+fn join_block(places: &Places<'_>, image: &Image<'_>, first: usize, staging: &mut [i8], target: &mut [u32]) -> Result {
+    let Filter { rows, padded_row, .. } = image.filter;
+    let (starts, whole) = places.of_four(first);
+    // Windows that lie in the image are joined with all of their rows.
+    let rows_at_once = if whole { rows } else { 1 };
+    let words = rows_at_once.wrapping_mul(padded_row).wrapping_mul(2);
+    if padded_row < 4 || !padded_row.is_multiple_of(4) || rows == 0 {
         return Err(OutOfBounds);
     }
-    let sources = windows.map(<[i8]>::as_ptr);
-    // SAFETY: reads `codes = 4 * units` bytes of `rows` rows, `step` apart, of each window, the last of which end with
-    // it, and writes `8 * units` words a row, the length of `target`; `units` and `rows` are at least 1.
-    unsafe { nervelet_join(&raw const sources, target.as_mut_ptr(), codes / 4, rows, step.wrapping_sub(codes)) };
+    for (row, target) in (0..rows).step_by(rows_at_once).zip(target.chunks_exact_mut(words.max(1))) {
+        let mut sources = [image.input.as_ptr(); 4];
+        for (number, (source, start)) in sources.iter_mut().zip(starts).enumerate() {
+            let at = start.wrapping_add(row.wrapping_mul(places.row_step));
+            *source = source.wrapping_add(at);
+            if at >= places.row {
+                let slot = number.wrapping_mul(padded_row);
+                let slot = staging.get_mut(slot..slot.wrapping_add(padded_row)).ok_or(OutOfBounds)?;
+                image.stage(image.origin(first.wrapping_add(number)), row, slot)?;
+                *source = slot.as_ptr();
+            }
+        }
+        let advance = places.row_step.wrapping_sub(padded_row);
+        // SAFETY: reads `padded_row = 4 * units` bytes of `rows_at_once` rows, `row_step` apart, of each window: a single row
+        // as its place says or as a slot of `staging` has it, all of them as `whole` says. Writes `8 * units` words a row, the
+        // length of `target`; `units` and `rows_at_once` are at least 1.
+        unsafe { nervelet_join(&raw const sources, target.as_mut_ptr(), padded_row / 4, rows_at_once, advance) };
+    }
     Ok(())
 }
 
