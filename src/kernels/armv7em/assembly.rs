@@ -155,7 +155,7 @@ pub struct Columns {
     pub channels: usize,
     pub row: usize,
     pub steps: usize,
-    pub single: usize,
+    pub rest: usize,
     pub columns: usize,
     pub tail: u32,
     pub bounds: [u32; 2],

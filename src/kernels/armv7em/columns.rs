@@ -149,53 +149,36 @@ impl Band<'_> {
     fn run(&self, words: &[u32], finish: &Finish, planes: &[u32], output: &mut [i8]) -> Result {
         let row = self.window.output[1].wrapping_mul(self.channels);
         let plane = planes.len() / 4;
-        let even = self.rows & !1;
-        let whole = even & !3;
-        let odd = self.rows & 1;
-        let left_over = even.wrapping_sub(whole);
-        // Steps of four rows with a single row behind them, or an overlapping step for two rows in between.
-        let parts = match left_over {
-            0 => [(0, whole, odd), (0, 0, 0), (0, 0, 0)],
-            _ => [(0, whole, 0), (even.wrapping_sub(4), 4, 0), (even, 0, odd)],
-        };
-        for (first, rows, single) in parts {
-            if rows == 0 && single == 0 {
-                continue;
-            }
-            let pairs = rows / 2 + 1 + single;
-            let last = self.columns.wrapping_add(1).wrapping_mul(COLUMN_PAIRS).wrapping_add(pairs);
-            let [top, left] = self.start;
-            let start = top
-                .wrapping_add(first)
-                .wrapping_mul(row)
-                .wrapping_add(left.wrapping_mul(self.channels))
-                .wrapping_add(self.channel);
-            let reach = rows.wrapping_add(single).wrapping_sub(1).wrapping_mul(row);
-            let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
-            let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(4)).ok_or(OutOfBounds)?;
-            if words.len() != RECORD || plane < last.wrapping_add(first / 2) || self.columns == 0 {
-                return Err(OutOfBounds);
-            }
-            let frame = Columns {
-                stream: words.as_ptr(),
-                plane: planes.as_ptr().wrapping_add(first / 2),
-                output: codes.as_mut_ptr(),
-                plane_step: plane.wrapping_mul(4),
-                channels: self.channels,
-                row,
-                // Two rows are a pair, a pair is four bytes.
-                steps: rows.wrapping_mul(2),
-                single,
-                columns: self.columns,
-                tail: finish.tail,
-                bounds: finish.bounds,
-            };
-            // SAFETY: reads the `RECORD` words of a record; of each of the four planes and of each of its `columns + 2`
-            // columns, `COLUMN_PAIRS` words apart, the pairs that `rows` (a multiple of four) and the single row need, the
-            // last of which is `last - 1` from the plane's `first / 2` on. Writes one byte for each of the four channels
-            // to each of these rows and of `columns` columns, the last of which are the last four bytes of `codes`.
-            unsafe { nervelet_columns_run(&raw const frame) };
+        let [top, left] = self.start;
+        let start = top.wrapping_mul(row).wrapping_add(left.wrapping_mul(self.channels)).wrapping_add(self.channel);
+        let reach = self.rows.wrapping_sub(1).wrapping_mul(row);
+        let reach = reach.wrapping_add(self.columns.wrapping_sub(1).wrapping_mul(self.channels));
+        let codes = output.get_mut(start..start.wrapping_add(reach).wrapping_add(4)).ok_or(OutOfBounds)?;
+        // The pairs that a column's rows need.
+        let pairs = self.rows.wrapping_add(3) / 2;
+        let last = self.columns.wrapping_add(1).wrapping_mul(COLUMN_PAIRS).wrapping_add(pairs);
+        if words.len() != RECORD || plane < last || self.columns == 0 || self.rows < 4 {
+            return Err(OutOfBounds);
         }
+        let frame = Columns {
+            stream: words.as_ptr(),
+            plane: planes.as_ptr(),
+            output: codes.as_mut_ptr(),
+            plane_step: plane.wrapping_mul(4),
+            channels: self.channels,
+            row,
+            // Two rows are a pair, a pair is four bytes.
+            steps: (self.rows & !3).wrapping_mul(2),
+            rest: self.rows & 3,
+            columns: self.columns,
+            tail: finish.tail,
+            bounds: finish.bounds,
+        };
+        // SAFETY: reads the `RECORD` words of a record; of each of the four planes and of each of its `columns + 2` columns,
+        // `COLUMN_PAIRS` words apart, the first `pairs`, the last of which is `last - 1`. Writes one byte for each of the
+        // four channels to each of `rows` rows, at least 4, and of `columns` columns, the last of which are the last four
+        // bytes of `codes`.
+        unsafe { nervelet_columns_run(&raw const frame) };
         Ok(())
     }
 }

@@ -104,8 +104,8 @@ END columns_move
 
 @ nervelet_columns_run(frame: *const Columns)
 @
-@ Four channels, one after the other: four rows of outputs at a time down each column, then a single one where the frame
-@ says so.
+@ Four channels, one after the other: four rows of outputs at a time down each column, then for two rows more a step that
+@ overlaps the one before, and then a single row, where the frame says so.
 @ r0 the plane, r1 the output, r2, r3, r10, r11 sums of four rows, r4-r9 the weights of the three columns as pairs
 @ (w0, w1) and (w1, w2), r12 and lr pairs of rows. Pairs (0 1), (2 3), (4 5) of a column give
 @     row 0: w0 w1 on (0 1), w2 on 2      row 1: w0 on 1, w1 w2 on (2 3)
@@ -117,7 +117,7 @@ END columns_move
 .equ CO_CHANNELS, 16     @ from one output column to the next
 .equ CO_ROW, 20          @ from one output row to the next
 .equ CO_STEPS, 24        @ bytes of the plane that the steps of four rows advance by, or 0
-.equ CO_SINGLE, 28       @ 1: a single row of outputs behind the steps
+.equ CO_REST, 28         @ 1: a single row of outputs behind the steps; 2: an overlapping step; 3: both
 .equ CO_COLUMNS, 32
 .equ CO_TAIL, 36         @ 0 relu, 1 any zero point, 2 any range
 .equ CO_LOW, 40
@@ -131,9 +131,11 @@ END columns_move
 .equ CO_COLUMN_OUTPUT, 80
 .equ CO_LEFT, 84         @ columns to go
 .equ CO_END, 88
-.equ CO_AFTER, 92        @ what follows the steps
+.equ CO_AFTER, 92        @ what follows the steps; at the start of a column it is CO_FIRST
 .equ CO_SAVED, 96
 .equ CO_LANE, 104
+.equ CO_LAST, 108        @ what follows an overlapping step
+.equ CO_FIRST, 112
 
 .macro CO_COLUMN at, first, second
  ldrd r12, lr, [r0, #\at]
@@ -171,19 +173,24 @@ END columns_move
 
 BEGIN columns_run
  push {r4-r11, lr}
- sub sp, #108
+ sub sp, #116
  mov r12, sp
  ldmia r0!, {r1-r6}
  stmia.w r12!, {r1-r6}
  ldmia.w r0, {r1-r6}
  stmia.w r12, {r1-r6}
- ldr r1, [sp, #CO_SINGLE]
+ ldr r1, [sp, #CO_REST]
  adr.w r0, columns_next
- cmp r1, #0
+ lsls r2, r1, #31
  it ne
  adrne.w r0, columns_single
  orr r0, r0, #1
- str r0, [sp, #CO_AFTER]
+ str r0, [sp, #CO_LAST]
+ cmp r1, #2
+ it hs
+ adrhs.w r0, columns_overlap
+ orr r0, r0, #1
+ str r0, [sp, #CO_FIRST]
  movs r10, #0
 columns_lane:
  str r10, [sp, #CO_LANE]
@@ -210,13 +217,12 @@ columns_lane:
  add r0, r0, #16
  ldmia.w r0, {r4-r9}
 columns_column:
- ldr r0, [sp, #CO_COLUMN_PLANE]
+ ldrd r0, r1, [sp, #CO_COLUMN_PLANE]
  ldr r2, [sp, #CO_STEPS]
- ldr r1, [sp, #CO_COLUMN_OUTPUT]
- cmp r2, #0
- beq.w columns_single
  add r2, r2, r0
+ ldr r3, [sp, #CO_FIRST]
  str r2, [sp, #CO_END]
+ str r3, [sp, #CO_AFTER]
 columns_step:
  add r12, sp, #CO_BIAS
  ldmia.w r12, {r2, r3, r10, r11}
@@ -262,6 +268,16 @@ columns_step:
  ldrd r0, r1, [sp, #CO_SAVED]
  CO_STORE
  .balign 4
+columns_overlap:
+ sub r0, r0, #4
+ add r2, r0, #8
+ str r2, [sp, #CO_END]
+ ldr r2, [sp, #CO_LAST]
+ str r2, [sp, #CO_AFTER]
+ ldr r2, [sp, #CO_ROW]
+ sub r1, r1, r2, lsl #1
+ b.w columns_step
+ .balign 4
 columns_single:
  ldr r2, [sp, #CO_BIAS]
  CO_ROW_OF 0, r4, r5
@@ -299,6 +315,6 @@ columns_next:
  add r10, r10, #1
  cmp r10, #4
  bne.w columns_lane
- add sp, #108
+ add sp, #116
  pop {r4-r11, pc}
 END columns_run
