@@ -29,8 +29,6 @@ impl WindowParameters {
     pub fn over(&self, input: &Tensor, output: &Tensor) -> Result<(Window, [usize; 2]), OutOfBounds> {
         let [_, rows, columns, channels] = input.nhwc().ok_or(OutOfBounds)?;
         let [_, output_rows, output_columns, outputs] = output.nhwc().ok_or(OutOfBounds)?;
-        // Pair by pair: `map` of an array is a loop.
-        let pair = |[rows, columns]: [u32; 2]| [rows as usize, columns as usize];
         let window = Window {
             input: [rows, columns],
             output: [output_rows, output_columns],
@@ -67,6 +65,7 @@ impl WindowParameters {
     }
 }
 
+/// Not `map`, which is a loop.
 fn pair([rows, columns]: [u32; 2]) -> [usize; 2] {
     [rows as usize, columns as usize]
 }
