@@ -59,15 +59,16 @@ static FILES: LazyLock<Vec<AlignedBytes>> = LazyLock::new(|| {
 
 /// The number of a step's packing, if it has one.
 fn packing(step: &Step<'_>) -> Option<u8> {
-    match step.kind()? {
+    let number = match step.kind()? {
         OpKind::Conv2dPacked | OpKind::DepthwiseConv2dPacked => {
-            Some(words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing)
+            words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing
         }
         OpKind::FullyConnectedPacked => {
-            Some(words::decode::<packed_layer::DenseParameters>(step.parameters).unwrap().weights.packing)
+            words::decode::<packed_layer::DenseParameters>(step.parameters).unwrap().weights.packing
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    u8::try_from(number).ok()
 }
 
 #[test]

@@ -75,21 +75,28 @@ impl<'a> Others<'a> {
 }
 
 /// A part to read and two to write: as [`Parts::take`] and [`Others::get`], in a straight line.
-#[inline]
+#[inline(always)]
 pub fn three(memory: &mut [u8], read: Range<usize>, written: [Range<usize>; 2]) -> Option<(&[u8], [&mut [u8]; 2])> {
     let (bytes, [first, second]) = (memory.len(), written);
-    let inside = is_inside(&read, bytes) && is_inside(&first, bytes) && is_inside(&second, bytes);
-    if !inside || !are_apart(&read, &first) || !are_apart(&read, &second) || !are_apart(&first, &second) {
+    if !is_inside(&read, bytes) || !is_inside(&first, bytes) || !is_inside(&second, bytes) {
         return None;
     }
+    let follow = |a: &Range<usize>, b: &Range<usize>| a.end <= b.start || b.end <= a.start;
+    if !follow(&read, &first) || !follow(&read, &second) || !follow(&first, &second) {
+        // Only what is empty may lie inside another one.
+        if !are_apart(&read, &first) || !are_apart(&read, &second) || !are_apart(&first, &second) {
+            return None;
+        }
+    }
     let start = memory.as_mut_ptr();
+    let length = |part: &Range<usize>| part.end.wrapping_sub(part.start);
     // SAFETY: all three lie within `memory`, which is borrowed for as long as they live, and no byte belongs to two.
     Some(unsafe {
         (
-            slice::from_raw_parts(start.add(read.start), read.len()),
+            slice::from_raw_parts(start.add(read.start), length(&read)),
             [
-                slice::from_raw_parts_mut(start.add(first.start), first.len()),
-                slice::from_raw_parts_mut(start.add(second.start), second.len()),
+                slice::from_raw_parts_mut(start.add(first.start), length(&first)),
+                slice::from_raw_parts_mut(start.add(second.start), length(&second)),
             ],
         )
     })

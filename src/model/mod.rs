@@ -16,7 +16,7 @@ mod verify;
 pub use error::Error;
 pub use strings::Strings;
 
-use crate::ops::{self, Operator, Span, StepRecord, StepView, Tensor, Tensors};
+use crate::ops::{self, Operator, Span, Tables, Tensor, Tensors};
 use schema::{File, Head, Names, Port, Program};
 
 /// The alignment that a file needs in memory, in bytes.
@@ -151,10 +151,12 @@ impl<'m> Model<'m> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    /// A step with what it refers to.
-    pub(crate) fn view(&self, record: &'m StepRecord) -> StepView<'m> {
+    /// What the steps refer to.
+    pub(crate) fn tables(&self) -> Tables<'m> {
         let Program { header, constants, tensors, words, .. } = self.program;
-        StepView { record, words, tensors, constants, arena_bytes: header.arena_bytes as usize }
+        // They are aligned, as those behind them are.
+        let constant_words = bytemuck::try_cast_slice(constants).unwrap_or_default();
+        Tables { words, tensors, constants, constant_words, arena_bytes: header.arena_bytes as usize }
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {

@@ -3,7 +3,7 @@
 use super::schema::{Head, Port};
 use super::{Error, Model};
 use crate::kernels;
-use crate::ops::{MAX_RANK, OpKind, Place, Tensor};
+use crate::ops::{MAX_RANK, OpKind, Place, StepView, Tensor};
 
 /// Checks everything that a session relies on.
 pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
@@ -25,11 +25,12 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
             return Err(Error::Port { position });
         }
     }
+    let tables = &model.tables();
     for (step, record) in program.steps.iter().enumerate() {
         let number = record.kind;
         let not_linked = || Error::OperatorNotLinked { step, kind: OpKind::from_number(number), number };
         let operator = model.operator(number).ok_or_else(not_linked)?;
-        (operator.verify)(&model.view(record)).map_err(|error| Error::Step { step, error })?;
+        (operator.verify)(&StepView { record, tables }).map_err(|error| Error::Step { step, error })?;
     }
     if head_fits(model) { Ok(()) } else { Err(Error::Head) }
 }

@@ -187,5 +187,5 @@ fn run_f32(call: &mut Call<'_, '_>) -> kernels::Result {
 fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, OutOfBounds> {
     let view = call.view;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.output(2)?.span()];
-    Regions::carve(call.arena, view.constants, spans)
+    Regions::carve(call.arena, view.tables.constants, spans)
 }

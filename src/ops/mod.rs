@@ -53,7 +53,7 @@ pub use element::{Element, QuantizedElement};
 pub use kind::OpKind;
 pub use layer::{FloatLayer, QuantizedLayer};
 pub use regions::{Regions, Rest};
-pub use step::{Call, Step, StepRecord, StepView};
+pub use step::{Call, Layer, Step, StepRecord, StepView, Tables};
 pub use tensor::{DataType, MAX_RANK, Place, Span, Tensor, Tensors};
 pub use wide_layer::WideLayer;
 pub use window::WindowParameters;
@@ -249,6 +249,8 @@ pub enum Error {
     },
     /// Two regions of the arena overlap that must not.
     Overlap,
+    /// An operand is a constant that has to lie in the arena.
+    Misplaced,
     /// An address is not a multiple of the element size.
     Misaligned,
     /// A zero point, a multiplier or an activation range is outside what the arithmetic is defined for.
@@ -256,7 +258,7 @@ pub enum Error {
     /// The weights have a packing that this build has no kernel for.
     Packing {
         /// The number of the packing.
-        found: u8,
+        found: u32,
     },
     /// The step has less working memory than its kernel needs.
     Scratch {
@@ -279,6 +281,7 @@ impl core::fmt::Display for Error {
             Error::Shape => write!(f, "shapes of operands and parameters don't fit"),
             Error::Constant { need, have } => write!(f, "needs {need} bytes of constants, {have} are there"),
             Error::OutsideArena { end, arena } => write!(f, "reaches byte {end} of an arena of {arena}"),
+            Error::Misplaced => write!(f, "an operand is a constant and not in the arena"),
             Error::Overlap => write!(f, "operands overlap in the arena"),
             Error::Misaligned => write!(f, "an operand is not aligned to its elements"),
             Error::Quantization => write!(f, "a zero point, multiplier or range is out of bounds"),

@@ -4,10 +4,11 @@
 //! [`fully_connected`](super::fully_connected) on int8, bit for bit. They are operators of their own, so that a
 //! firmware for one core links neither the kernels for row-major weights nor their parameters.
 
+use bytemuck::AnyBitPattern;
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
-use super::{Call, Error, OpKind, Operator, Span, StepView, Tensor, WindowParameters};
+use super::{Call, Error, Layer, OpKind, Operator, Place, Span, StepView, Tensor, WindowParameters};
 use crate::kernels::packing::Packing;
 use crate::kernels::{self, Active, Core, OutOfBounds, PackedLayer, Window};
 
@@ -16,13 +17,14 @@ pub static CONV_2D: Operator = Operator { kind: OpKind::Conv2dPacked, verify: ve
 /// Depthwise convolution with one filter a channel.
 pub static DEPTHWISE_CONV_2D: Operator =
     Operator { kind: OpKind::DepthwiseConv2dPacked, verify: verify_window, run: run_window };
-/// Dense layer, one row at a time; many rows are a convolution over an image of one row.
+/// Dense layer of one row; more rows are a convolution over an image of one row.
 pub static FULLY_CONNECTED: Operator =
     Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
 
 /// Parameters of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Parameters {
     /// The sliding window.
     pub window: WindowParameters,
@@ -31,54 +33,60 @@ pub struct Parameters {
 }
 
 /// Parameters of a dense layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct DenseParameters {
-    /// Inputs of one row.
+    /// The inputs.
     pub depth: u32,
     /// The weights.
     pub weights: PackedWeights,
 }
 
 /// Weights, biases and multipliers in one stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct PackedWeights {
     /// The stream of 32-bit words.
     pub words: Span,
     /// The number of the [`Packing`].
-    pub packing: u8,
+    pub packing: u32,
     /// The range of the fused activation, in output codes.
-    pub range: [i8; 2],
+    pub range: [i32; 2],
 }
 
 impl PackedWeights {
     /// Checks the stream and the step's scratch memory against the geometry.
-    fn verify(
+    fn verify<P>(
         &self,
         view: &StepView<'_>,
+        step: &Layer<'_, P>,
         window: &Window,
         [channels, outputs]: [usize; 2],
         depthwise: bool,
     ) -> Result<(), Error> {
-        let (input, output) = (view.input(0)?, view.output(0)?);
-        input.expect_int8()?;
-        output.expect_int8()?;
+        step.input.expect_int8()?;
+        step.output.expect_int8()?;
+        if step.input.place != Place::Arena {
+            return Err(Error::Misplaced);
+        }
         let found = self.packing;
-        let packing = Packing::from_number(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
+        let packing = packing(found).filter(|packing| packing.layout.is_depthwise() == depthwise);
         let layout = packing.ok_or(Error::Packing { found })?.layout;
         let [rows, columns] = window.kernel;
         let inputs = if depthwise { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;
-        if low > high || !self.layer(view, input, output)?.verify(&filter, outputs) {
+        let is_range = -128 <= low && low <= high && high <= 127;
+        if !is_range || !self.layer(view, step)?.verify(&filter, outputs) {
             return Err(Error::Quantization);
         }
         if !layout.computes(window) {
             return Err(Error::Shape);
         }
         let scratch = view.record.scratch;
-        if !scratch.offset.is_multiple_of(4) || !scratch.length.is_multiple_of(4) {
+        if ![self.words, scratch].iter().all(|span| span.offset.is_multiple_of(4) && span.length.is_multiple_of(4)) {
             return Err(Error::Misaligned);
         }
         let (need, have) = (layout.scratch_words(window, channels).saturating_mul(4), scratch.length as usize);
@@ -86,36 +94,41 @@ impl PackedWeights {
     }
 
     #[inline(always)]
-    fn layer<'m>(&self, view: &StepView<'m>, input: &Tensor, output: &Tensor) -> Result<PackedLayer<'m>, OutOfBounds> {
+    fn layer<'m, P>(&self, view: &StepView<'m>, step: &Layer<'m, P>) -> Result<PackedLayer<'m>, OutOfBounds> {
         Ok(PackedLayer {
-            packing: Packing::from_number(self.packing).ok_or(OutOfBounds)?,
-            words: view.constant_of(self.words)?,
-            input_offset: input.zero_point.wrapping_neg(),
-            output_zero_point: output.zero_point,
-            range: self.range.map(i32::from),
+            packing: packing(self.packing).ok_or(OutOfBounds)?,
+            words: view.constant_words(self.words)?,
+            input_offset: step.input.zero_point.wrapping_neg(),
+            output_zero_point: step.output.zero_point,
+            range: self.range,
         })
     }
 }
 
+/// The packing of a number.
+#[inline(always)]
+fn packing(number: u32) -> Option<Packing> {
+    Packing::from_number(u8::try_from(number).ok()?)
+}
+
 /// Both convolutions: they differ by the kind alone.
 fn verify_window(view: &StepView<'_>) -> Result<(), Error> {
-    view.expect_operands(1, 1)?;
-    let Parameters { window, weights } = view.parameters()?;
-    let (window, channels) = window.verify(view.input(0)?, view.output(0)?)?;
+    let step = view.expect_layer::<Parameters>()?;
+    let Parameters { window, weights } = step.parameters;
+    let (window, channels) = window.verify(step.input, step.output)?;
     let depthwise = view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
     if depthwise && channels[0] != channels[1] {
         return Err(Error::Shape);
     }
-    weights.verify(view, &window, channels, depthwise)
+    weights.verify(view, &step, &window, channels, depthwise)
 }
 
 fn run_window(call: &mut Call<'_, '_>) -> kernels::Result {
-    let Parameters { window, weights } = call.view.parameters()?;
-    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let (window, channels) = window.over(input, output)?;
-    let layer = weights.layer(call.view, input, output)?;
+    let step = call.view.layer::<Parameters>()?;
+    let (window, channels) = step.parameters.window.over(step.input, step.output)?;
+    let layer = step.parameters.weights.layer(call.view, &step)?;
     let depthwise = call.view.record.kind == OpKind::DepthwiseConv2dPacked as u16;
-    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
+    let (x, scratch, codes) = call.memory_of(&step)?;
     let (x, scratch, codes) = (bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes));
     if depthwise {
         Active::depthwise_conv_2d_packed(&window, channels[0], x, &layer, scratch, codes)
@@ -125,36 +138,18 @@ fn run_window(call: &mut Call<'_, '_>) -> kernels::Result {
 }
 
 fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
-    view.expect_operands(1, 1)?;
-    let DenseParameters { depth, weights } = view.parameters()?;
-    let (depth, outputs) = (depth as usize, outputs(view)?);
-    let rows = view.input(0)?.elements().checked_div(depth).unwrap_or(0);
-    let fits = |tensor: &Tensor, extent: usize| rows.checked_mul(extent) == Some(tensor.elements());
-    if !fits(view.input(0)?, depth) || !fits(view.output(0)?, outputs) {
+    let step = view.expect_layer::<DenseParameters>()?;
+    let [depth, outputs] = [step.input, step.output].map(Tensor::elements);
+    if step.parameters.depth as usize != depth {
         return Err(Error::Shape);
     }
-    weights.verify(view, &Window::pixel(), [depth, outputs], false)
+    step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], false)
 }
 
 fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
-    let DenseParameters { depth, weights } = call.view.parameters()?;
-    let (input, output) = (call.view.input(0)?, call.view.output(0)?);
-    let (depth, outputs) = (depth as usize, outputs(call.view)?);
-    let layer = weights.layer(call.view, input, output)?;
-    let (x, scratch, codes) = call.input_scratch_and_output(input, output)?;
-    let scratch = elements(scratch)?;
-    let (mut x, mut codes): (&[i8], &mut [i8]) = (bytemuck::cast_slice(x), bytemuck::cast_slice_mut(codes));
-    while !codes.is_empty() {
-        let (row, rest) = x.split_at_checked(depth).ok_or(OutOfBounds)?;
-        let (target, behind) = codes.split_at_mut_checked(outputs.max(1)).ok_or(OutOfBounds)?;
-        Active::fully_connected_packed(row, &layer, scratch, target)?;
-        (x, codes) = (rest, behind);
-    }
-    Ok(())
-}
-
-/// The outputs of one row.
-#[inline]
-fn outputs(view: &StepView<'_>) -> Result<usize, OutOfBounds> {
-    view.output(0)?.shape().last().map(|extent| *extent as usize).ok_or(OutOfBounds)
+    let step = call.view.layer::<DenseParameters>()?;
+    let layer = step.parameters.weights.layer(call.view, &step)?;
+    let (x, scratch, codes) = call.memory_of(&step)?;
+    let (x, scratch, codes) = (bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes));
+    Active::fully_connected_packed(x, &layer, scratch, codes)
 }

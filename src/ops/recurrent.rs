@@ -184,7 +184,7 @@ fn run_rnn(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let RnnParameters { layer, relu } = view.parameters()?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
-    let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
+    let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.tables.constants, spans)?;
     reference::rnn_f32(&layer.weights(view)?, relu, layer.sequence(view, &rest, output, hidden)?)
 }
 
@@ -208,11 +208,12 @@ fn run_gru(call: &mut Call<'_, '_>) -> kernels::Result {
     let weights = layer.weights(view)?;
     let spans = [view.output(0)?.span(), view.output(1)?.span()];
     if reset_after {
-        let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.constants, spans)?;
+        let Regions { writable: [output, hidden], rest } = Regions::carve(call.arena, view.tables.constants, spans)?;
         return reference::gru_f32(&weights, true, &mut [], layer.sequence(view, &rest, output, hidden)?);
     }
     let spans = [spans[0], spans[1], view.record.scratch];
-    let Regions { writable: [output, hidden, scratch], rest } = Regions::carve(call.arena, view.constants, spans)?;
+    let Regions { writable: [output, hidden, scratch], rest } =
+        Regions::carve(call.arena, view.tables.constants, spans)?;
     let sequence = layer.sequence(view, &rest, output, hidden)?;
     reference::gru_f32(&weights, false, elements(scratch)?, sequence)
 }
@@ -225,7 +226,7 @@ fn run_lstm(call: &mut Call<'_, '_>) -> kernels::Result {
     let view = call.view;
     let layer: Layer = view.parameters()?;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.output(2)?.span()];
-    let Regions { writable: [output, hidden, cell], rest } = Regions::carve(call.arena, view.constants, spans)?;
+    let Regions { writable: [output, hidden, cell], rest } = Regions::carve(call.arena, view.tables.constants, spans)?;
     let cell = elements(cell)?;
     start(view, &rest, 2, cell)?;
     let sequence = layer.sequence(view, &rest, output, hidden)?;

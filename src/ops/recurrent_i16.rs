@@ -160,7 +160,7 @@ fn run_lstm(call: &mut Call<'_, '_>) -> kernels::Result {
     let [output, hidden, cell] = [view.output(0)?, view.output(1)?, view.output(2)?].map(super::Tensor::span);
     let spans = [output, hidden, view.record.scratch, cell];
     let Regions { writable: [output, hidden, scratch, cell], rest } =
-        Regions::carve(call.arena, view.constants, spans)?;
+        Regions::carve(call.arena, view.tables.constants, spans)?;
     let cell = elements(cell)?;
     start::<i32>(view, &rest, 2, cell)?;
     let sequence = layer.sequence(view, &rest, [output, hidden, scratch])?;
@@ -171,5 +171,5 @@ fn run_lstm(call: &mut Call<'_, '_>) -> kernels::Result {
 fn carve<'r, 'm>(call: &'r mut Call<'_, 'm>) -> Result<Regions<'r, 'm, 3>, OutOfBounds> {
     let view = call.view;
     let spans = [view.output(0)?.span(), view.output(1)?.span(), view.record.scratch];
-    Regions::carve(call.arena, view.constants, spans)
+    Regions::carve(call.arena, view.tables.constants, spans)
 }

@@ -84,19 +84,39 @@ impl<'m> Step<'m> {
     }
 }
 
+/// What the steps of a file refer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Tables<'m> {
+    /// The operands and parameters of all steps.
+    pub words: &'m [u32],
+    /// The tensors.
+    pub tensors: Tensors<'m>,
+    /// The constants.
+    pub constants: &'m [u8],
+    /// The constants as words.
+    pub constant_words: &'m [u32],
+    /// The size of the arena.
+    pub arena_bytes: usize,
+}
+
 /// A step with what its indices and spans refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct StepView<'m> {
     /// The step.
     pub record: &'m StepRecord,
-    /// The operands and parameters of all steps.
-    pub words: &'m [u32],
-    /// The file's tensors.
-    pub tensors: Tensors<'m>,
-    /// The file's constants.
-    pub constants: &'m [u8],
-    /// The size of the arena.
-    pub arena_bytes: usize,
+    /// What the steps of its file refer to.
+    pub tables: &'m Tables<'m>,
+}
+
+/// A step that reads one tensor and writes one, with its parameters where they lie in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'m, P> {
+    /// The tensor that it reads.
+    pub input: &'m Tensor,
+    /// The tensor that it writes.
+    pub output: &'m Tensor,
+    /// The operator's parameters: a number in each word.
+    pub parameters: &'m P,
 }
 
 impl<'m> StepView<'m> {
@@ -104,8 +124,31 @@ impl<'m> StepView<'m> {
     pub fn parameters<P: Deserialize<'m>>(&self) -> Result<P, OutOfBounds> {
         let behind = (self.inputs() + self.outputs()).div_ceil(2);
         let first = (self.record.first as usize).wrapping_add(behind);
-        let parameters = self.words.get(first..first.wrapping_add(self.record.parameters.into()));
+        let parameters = self.tables.words.get(first..first.wrapping_add(self.record.parameters.into()));
         words::decode(parameters.ok_or(OutOfBounds)?).map_err(|_| OutOfBounds)
+    }
+
+    /// The step of a layer, whose parameters are words that are read where they lie.
+    #[inline(always)]
+    pub fn layer<P: AnyBitPattern>(&self) -> Result<Layer<'m, P>, OutOfBounds> {
+        let first = self.record.first as usize;
+        let words = self.tables.words.get(first..first.wrapping_add(1 + size_of::<P>() / 4)).ok_or(OutOfBounds)?;
+        let (operands, parameters) = words.split_first().ok_or(OutOfBounds)?;
+        let tensor = |index: u32| self.tables.tensors.get(index as u16).ok_or(OutOfBounds);
+        Ok(Layer {
+            input: tensor(*operands)?,
+            output: tensor(operands >> 16)?,
+            parameters: bytemuck::try_from_bytes(bytemuck::cast_slice(parameters)).map_err(|_| OutOfBounds)?,
+        })
+    }
+
+    /// Fails unless the step is that of a layer, as for [`StepView::expect_operands`], with so many words of parameters.
+    pub fn expect_layer<P: AnyBitPattern>(&self) -> Result<Layer<'m, P>, Error> {
+        self.expect_operands(1, 1)?;
+        if usize::from(self.record.parameters) != size_of::<P>() / 4 {
+            return Err(Error::Parameters);
+        }
+        Ok(self.layer()?)
     }
 
     /// How many tensors it reads.
@@ -134,12 +177,12 @@ impl<'m> StepView<'m> {
             return Err(OutOfBounds);
         }
         let index = self.index(position.wrapping_add(before.into())).ok_or(OutOfBounds)?;
-        self.tensors.get(index).ok_or(OutOfBounds)
+        self.tables.tensors.get(index).ok_or(OutOfBounds)
     }
 
     /// The index of an operand, outputs after inputs. Two indices share a word, the first one in its lower half.
     fn index(&self, operand: usize) -> Option<u16> {
-        let word = self.words.get((self.record.first as usize).wrapping_add(operand / 2))?;
+        let word = self.tables.words.get((self.record.first as usize).wrapping_add(operand / 2))?;
         Some((word >> (operand % 2 * 16)) as u16)
     }
 
@@ -154,8 +197,8 @@ impl<'m> StepView<'m> {
             });
         }
         let scratch = self.record.scratch;
-        if scratch.end() > self.arena_bytes {
-            return Err(Error::OutsideArena { end: scratch.end(), arena: self.arena_bytes });
+        if scratch.end() > self.tables.arena_bytes {
+            return Err(Error::OutsideArena { end: scratch.end(), arena: self.tables.arena_bytes });
         }
         for operand in 0..inputs.saturating_add(outputs) {
             let (place, span) = self.place(operand)?;
@@ -176,7 +219,7 @@ impl<'m> StepView<'m> {
     /// Where an operand lies, and its bytes in the arena: none for a constant.
     fn place(&self, operand: usize) -> Result<(Place, Span), Error> {
         let index = self.index(operand).ok_or(Error::Parameters)?;
-        let tensor = self.tensors.get(index).ok_or(Error::NoSuchTensor { index })?;
+        let tensor = self.tables.tensors.get(index).ok_or(Error::NoSuchTensor { index })?;
         Ok((tensor.place, if tensor.place == Place::Arena { tensor.span() } else { Span::default() }))
     }
 
@@ -193,16 +236,24 @@ impl<'m> StepView<'m> {
     /// A constant of exactly `count` elements.
     pub fn constant<T: AnyBitPattern>(&self, span: Span, count: usize) -> Result<&'m [T], Error> {
         let need = count.saturating_mul(size_of::<T>());
-        let bytes = span.of(self.constants).ok_or(Error::Constant { need, have: self.constants.len() })?;
+        let bytes =
+            span.of(self.tables.constants).ok_or(Error::Constant { need, have: self.tables.constants.len() })?;
         if bytes.len() != need {
             return Err(Error::Constant { need, have: bytes.len() });
         }
         bytemuck::try_cast_slice(bytes).map_err(|_| Error::Misaligned)
     }
 
+    /// A constant of words, which begins and ends with one; for steps that were verified.
+    #[inline(always)]
+    pub fn constant_words(&self, span: Span) -> Result<&'m [u32], OutOfBounds> {
+        let [first, words] = [span.offset as usize / 4, span.length as usize / 4];
+        self.tables.constant_words.get(first..first.wrapping_add(words)).ok_or(OutOfBounds)
+    }
+
     /// A constant with as many elements as its span has; for steps that were verified.
     pub fn constant_of<T: AnyBitPattern>(&self, span: Span) -> Result<&'m [T], OutOfBounds> {
-        let bytes = self.constants.get(span.range()).ok_or(OutOfBounds)?;
+        let bytes = self.tables.constants.get(span.range()).ok_or(OutOfBounds)?;
         bytemuck::try_cast_slice(bytes).map_err(|_| OutOfBounds)
     }
 }
@@ -242,16 +293,25 @@ impl<'m> Call<'_, 'm> {
     /// The first output, to write, beside everything else of the arena and the constants, to read.
     pub fn output(&mut self) -> Result<Regions<'_, 'm, 1>, OutOfBounds> {
         let output = self.view.output(0)?;
-        Regions::carve(self.arena, self.view.constants, [output.span()])
+        Regions::carve(self.arena, self.view.tables.constants, [output.span()])
     }
 
     /// The first output and the scratch memory, to write, beside the rest, to read. The step has scratch memory.
     pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, OutOfBounds> {
         let output = self.view.output(0)?;
-        Regions::carve(self.arena, self.view.constants, [output.span(), self.view.record.scratch])
+        Regions::carve(self.arena, self.view.tables.constants, [output.span(), self.view.record.scratch])
     }
 
-    /// The bytes of the step's one input, its scratch memory and the bytes of its output.
+    /// The bytes of a layer's input in the arena, its scratch memory and the bytes of its output.
+    #[inline(always)]
+    pub(super) fn memory_of<P>(&mut self, layer: &Layer<'_, P>) -> Result<LayerMemory<'_>, OutOfBounds> {
+        let [x, codes] = [layer.input, layer.output].map(|tensor| tensor.span().range());
+        let (x, [scratch, codes]) =
+            parts::three(self.arena, x, [self.view.record.scratch.range(), codes]).ok_or(OutOfBounds)?;
+        Ok((x, scratch, codes))
+    }
+
+    /// The same for an input that may be a constant.
     pub(super) fn input_scratch_and_output(
         &mut self,
         input: &Tensor,
@@ -262,7 +322,7 @@ impl<'m> Call<'_, 'm> {
         let written = [self.view.record.scratch.range(), output.span().range()];
         let (mut x, [scratch, codes]) = parts::three(self.arena, read, written).ok_or(OutOfBounds)?;
         if input.place == Place::Constant {
-            x = self.view.constants.get(constant).ok_or(OutOfBounds)?;
+            x = self.view.tables.constants.get(constant).ok_or(OutOfBounds)?;
         }
         Ok((x, scratch, codes))
     }

@@ -1,22 +1,27 @@
 //! The window parameters that convolutions and pools share.
 
+use bytemuck::AnyBitPattern;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Tensor};
 use crate::kernels::{OutOfBounds, Window};
 
+/// The most of any of a window's numbers.
+const MOST: usize = 65_535;
+
 /// A sliding window as the file holds it; pairs are `[rows, columns]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct WindowParameters {
     /// Extent of the kernel.
-    pub kernel: [u16; 2],
+    pub kernel: [u32; 2],
     /// Input steps between two outputs.
-    pub stride: [u16; 2],
+    pub stride: [u32; 2],
     /// Input steps between two taps.
-    pub dilation: [u16; 2],
+    pub dilation: [u32; 2],
     /// Padding above and to the left.
-    pub padding: [u16; 2],
+    pub padding: [u32; 2],
 }
 
 impl WindowParameters {
@@ -27,10 +32,10 @@ impl WindowParameters {
         let window = Window {
             input: [rows, columns],
             output: [output_rows, output_columns],
-            kernel: self.kernel.map(usize::from),
-            stride: self.stride.map(usize::from),
-            dilation: self.dilation.map(usize::from),
-            padding: self.padding.map(usize::from),
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            padding: pair(self.padding),
         };
         Ok((window, [channels, outputs]))
     }
@@ -46,7 +51,8 @@ impl WindowParameters {
         for axis in [0, 1] {
             let pick = |pair: &[usize; 2]| pair.get(axis).copied().unwrap_or(0);
             let (kernel, stride, dilation) = (pick(&window.kernel), pick(&window.stride), pick(&window.dilation));
-            if kernel == 0 || stride == 0 || dilation == 0 {
+            let largest = kernel.max(stride).max(dilation).max(pick(&window.padding));
+            if kernel == 0 || stride == 0 || dilation == 0 || largest > MOST {
                 return Err(Error::Shape);
             }
             let reach = (kernel - 1).saturating_mul(dilation);
@@ -58,4 +64,8 @@ impl WindowParameters {
         }
         Ok((window, channels))
     }
+}
+
+fn pair([rows, columns]: [u32; 2]) -> [usize; 2] {
+    [rows as usize, columns as usize]
 }

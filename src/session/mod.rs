@@ -27,8 +27,8 @@ pub use error::Error;
 pub use io::Prediction;
 
 use crate::model::{ALIGNMENT, Model};
-use crate::ops::Call;
 pub use crate::ops::Element;
+use crate::ops::{Call, Operator, StepView};
 
 /// Watches a session step by step: for profiling and calibration. Every method does nothing by default.
 pub trait Observer {
@@ -93,11 +93,16 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
+        let tables = &self.model.tables();
+        let mut last: Option<&Operator> = None;
         for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
             observer.before_step(step);
-            let operator = self.model.operator(record.kind).ok_or(Error::NotVerified)?;
-            let view = self.model.view(record);
-            (operator.run)(&mut Call { view: &view, arena: self.arena }).map_err(|_| Error::Step { step })?;
+            // Steps of one kind often follow each other.
+            let same = last.filter(|operator| operator.kind as u16 == record.kind);
+            let operator = same.or_else(|| self.model.operator(record.kind)).ok_or(Error::NotVerified)?;
+            let view = &StepView { record, tables };
+            (operator.run)(&mut Call { view, arena: self.arena }).map_err(|_| Error::Step { step })?;
+            last = Some(operator);
             observer.after_step(step, self.arena);
         }
         Ok(())

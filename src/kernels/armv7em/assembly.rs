@@ -42,8 +42,10 @@ impl Finish {
     /// The cheapest way that gives the reference's codes.
     #[inline]
     pub fn of(layer: &PackedLayer<'_>) -> Self {
-        let tail = if layer.range == [-128, 127] { u32::from(layer.output_zero_point != -128) } else { 2 };
-        Self { tail, bounds: layer.range.map(|bound| u32::from(bound as u8).wrapping_mul(0x0101_0101)) }
+        let [low, high] = layer.range;
+        let tail = if low == -128 && high == 127 { u32::from(layer.output_zero_point != -128) } else { 2 };
+        let four = |bound: i32| u32::from(bound as u8).wrapping_mul(0x0101_0101);
+        Self { tail, bounds: [four(low), four(high)] }
     }
 }
 
@@ -89,14 +91,11 @@ pub struct Matrix {
 pub struct Dense {
     pub stream: *const u32,
     pub output: *mut i8,
-    pub output_end: *mut i8,
+    pub outputs: usize,
     pub inputs: *const u32,
-    pub inputs_end: *const u32,
-    pub entry: usize,
-    pub half: usize,
-    pub tail: u32,
-    pub bounds: [u32; 2],
-    pub odd: usize,
+    pub quads: usize,
+    /// 0 for a zero point of -128.
+    pub any_zero_point: i32,
 }
 
 /// What the depthwise kernel is given; see `depthwise.s`.
@@ -284,7 +283,7 @@ unsafe extern "C" {
     /// Computes all records for one pixel.
     pub fn nervelet_dense(frame: *const Dense);
     /// Makes the inputs of the dense kernel.
-    pub fn nervelet_spread(codes: *const [i8; 4], words: usize, target: *mut u32);
+    pub fn nervelet_spread(codes: *const i8, count: usize, target: *mut u32);
     /// Computes all records for a run of pixels.
     pub fn nervelet_depthwise(frame: *const Depthwise);
 }

@@ -10,17 +10,13 @@
 @ second factors they meet, r12 spare, r0 the inputs, r1 the weights, lr the output. Per 8 inputs of 2 sums: 14
 @ instructions for 16 multiply-accumulates.
 
-.equ DN_STREAM, 0
-.equ DN_OUTPUT, 4
-.equ DN_OUTPUT_END, 8    @ of whole pairs
-.equ DN_INPUTS, 12
-.equ DN_INPUTS_END, 16
-.equ DN_ENTRY, 20        @ units to skip on entry; then the address
-.equ DN_FIRST, 24        @ 1: four inputs come before the units of eight; then the address
-.equ DN_TAIL, 28         @ 0 relu, 1 any zero point, 2 any range
-.equ DN_LOW, 32
-.equ DN_HIGH, 36
-.equ DN_ODD, 40          @ 1: a last channel, whose record begins one channel earlier
+.equ DN_OUTPUT_END, 0    @ of whole pairs
+.equ DN_ODD, 4           @ 1: a last channel, whose record begins one channel earlier
+.equ DN_INPUTS, 8
+.equ DN_INPUTS_END, 12
+.equ DN_ANY, 16          @ 0 for a zero point of -128
+.equ DN_ENTRY, 20        @ where units of eight inputs begin
+.equ DN_FIRST, 24        @ the same, or where four inputs come before
 
 .macro DN_WORD weights, even, odd, sum
  smlad \sum, \weights, \even, \sum
@@ -30,19 +26,32 @@
 
 BEGIN dense
  push {r4-r11, lr}
- ldmia.w r0, {r1-r11}
- push {r1-r11}
- adr.w r0, dense_loop
- movs r2, #56
- mla r0, r6, r2, r0
- orr r0, r0, #1
- str r0, [sp, #DN_ENTRY]
- cmp r7, #0
- itt ne
- adrne.w r0, dense_half
- orrne r0, r0, #1
- str r0, [sp, #DN_FIRST]
- ldr lr, [sp, #DN_OUTPUT]
+ ldmia.w r0, {r1-r6}
+ mov lr, r2
+ and r8, r3, #1
+ add r7, r2, r3
+ sub r7, r7, r8
+ mov r9, r4
+ add r10, r4, r5, lsl #3
+ mov r11, r6
+ @ The first round skips what is missing to units of 64 inputs, or all of them.
+ lsrs r0, r5, #1
+ rsb r2, r0, #0
+ ite ne
+ andne r2, r2, #7
+ moveq r2, #8
+ movs r3, #56
+ adr.w r4, dense_loop
+ mla r2, r2, r3, r4
+ orr r2, r2, #1
+ lsls r5, r5, #31
+ mov r3, r2
+ beq 1f
+ adr.w r3, dense_half
+ orr r3, r3, #1
+1:
+ push {r2, r3}
+ push {r7-r11}
 dense_record:
  ldr r0, [sp, #DN_INPUTS]
  ldmia r1!, {r2, r3}
@@ -68,9 +77,8 @@ dense_loop:
  cmp r0, r12
  bne.w dense_loop
  ldmia.w r1!, {r4-r9}
- ldr r10, [sp, #DN_TAIL]
- cmp r10, #0
- bne 2f
+ ldr r0, [sp, #DN_ANY]
+ cbnz r0, 2f
  SCALE_RELU r2, r4, r5, r6
  SCALE_RELU r3, r7, r8, r9
 1:
@@ -92,24 +100,20 @@ dense_loop:
  SCALE r2, r4, r5, r6, r11, r12
  lsr r11, r9, #8
  SCALE r3, r7, r8, r9, r11, r12
- cmp r10, #2
- bne 1b
- ldrd r10, r11, [sp, #DN_LOW]
- CLAMP r2, r10, r11, r12
- CLAMP r3, r10, r11, r12
  b 1b
 3:
- add sp, #44
+ add sp, #28
  pop {r4-r11, pc}
 END dense
 
-@ nervelet_spread(codes: *const [i8; 4], words: usize, target: *mut u32)
+@ nervelet_spread(codes: *const i8, count: usize, target: *mut u32)
 @
-@ Of each word of codes the even ones, sign-extended, and the word with seven bits of these turned over.
+@ Of each word of codes the even ones, sign-extended, and the word with seven bits of these turned over; behind the last
+@ codes there are zeros.
 BEGIN spread
  push {r4-r10, lr}
  mov r12, #0x7F007F
- subs r1, #4
+ subs r1, #16
  blo 2f
 1:
  ldr r3, [r0], #4
@@ -125,18 +129,31 @@ BEGIN spread
  sxtb16 r7, r7
  sxtb16 r9, r9
  stmia r2!, {r3-r10}
- subs r1, #4
+ subs r1, #16
  bhs 1b
 2:
- adds r1, #4
- beq 4f
+ adds r1, #12
+ bmi 4f
 3:
  ldr r3, [r0], #4
  eor r4, r3, r12
  sxtb16 r3, r3
  stmia r2!, {r3, r4}
- subs r1, #1
- bne 3b
+ subs r1, #4
+ bpl 3b
 4:
+ adds r1, #3
+ bmi 6f
+ @ One, two or three codes: the last one first.
+ movs r3, #0
+5:
+ ldrb r4, [r0, r1]
+ orr r3, r4, r3, lsl #8
+ subs r1, #1
+ bpl 5b
+ eor r4, r3, r12
+ sxtb16 r3, r3
+ stmia r2!, {r3, r4}
+6:
  pop {r4-r10, pc}
 END spread

@@ -65,6 +65,7 @@ impl Core for Armv7em {
         convolution::conv_2d(window, channels, input, layer, scratch, output)
     }
 
+    #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         dense::fully_connected(input, layer, scratch, output)
     }

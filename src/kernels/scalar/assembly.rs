@@ -112,27 +112,20 @@ pub struct Depthwise {
 /// What the dense kernel is given; see `dense.s`.
 #[repr(C)]
 pub struct Dense {
-    pub weights: *const u32,
-    pub weights_end: *const u32,
+    pub stream: *const u32,
+    pub stream_end: *const u32,
     pub inputs: *const u32,
-    pub sums: *mut i32,
-    pub bytes: usize,
-    pub step: usize,
-    pub skip: [usize; 2],
-    pub start: [u32; 2],
-    pub chunk: usize,
-    pub unused: u32,
-}
-
-/// What finishing sums is given; see `dense.s`.
-#[repr(C)]
-pub struct Finish {
-    pub sums: *const i32,
-    pub sums_end: *const i32,
-    pub multipliers: *const u32,
+    pub inputs_end: *const u32,
+    pub offset: usize,
+    pub behind: usize,
     pub output: *mut i8,
     pub zero_point: i32,
-    pub step: usize,
+    /// Where sums come from and where they go, if they are not those of a whole layer.
+    pub sums: [*mut u32; 2],
+    /// The bytes of a record that begins one channel earlier, if there is one.
+    pub odd: usize,
+    pub skip: [usize; 2],
+    pub start: u32,
 }
 
 /// What the sum is given; see `add.s`.
@@ -222,8 +215,8 @@ unsafe extern "C" {
     pub fn nervelet_matrix(frame: *const Matrix);
     /// Computes all records for a block of four pixels.
     pub fn nervelet_depthwise(frame: *const Depthwise);
-    /// Adds the products of some inputs to the sums of some records.
+    /// Computes some records for some inputs of one pixel.
     pub fn nervelet_dense(frame: *const Dense);
-    /// Makes codes of the sums of some records.
-    pub fn nervelet_finish(frame: *const Finish);
+    /// Makes the inputs of the dense kernel.
+    pub fn nervelet_dense_widen(codes: *const i8, count: usize, target: *mut u32);
 }

@@ -1,17 +1,19 @@
-//! Dense layers and very small images: inputs are widened, as many at a time as scratch memory holds, for the sums of a
-//! group of channels.
+//! Dense layers and very small images: inputs are widened, all at once or as many as scratch memory holds, for the sums of
+//! a group of channels.
+
+use core::ops::Range;
 
 use super::super::image::Image;
 use super::super::packing::scalar::{SUMS, window_words};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
-use super::assembly::{DENSE, Dense, Entry, Finish, nervelet_dense, nervelet_finish};
+use super::assembly::{DENSE, Dense, Entry, nervelet_dense, nervelet_dense_widen};
 
-/// Words of a record's biases, which the chunk follows.
-const BIASES: usize = 2;
-/// Words before its weights.
+/// Words before a record's weights: biases and the chunk.
 const HEAD: usize = 3;
 /// Words of its multipliers, which end it.
 const MULTIPLIERS: usize = 4;
+/// Words of four widened inputs.
+const UNIT: usize = 6;
 
 /// Int8 convolution with packed weights, pixel by pixel.
 pub fn conv_2d(
@@ -22,17 +24,11 @@ pub fn conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = layer.packing.layout;
-    let filter = layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
-    let record = layout.record_words(filter.depth);
-    if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
-        return Err(OutOfBounds);
-    }
+    let filter = layer.packing.layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
+    let channel_pairs = ChannelPairs::of(layer, filter.depth, outputs)?;
     let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
-    let (copy, rest) = scratch.split_at_mut_checked(window_words(window, &filter)).ok_or(OutOfBounds)?;
+    let (copy, scratch) = scratch.split_at_mut_checked(window_words(window, &filter)).ok_or(OutOfBounds)?;
     let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
-    let (sums, segment) = rest.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
-    let sums: &mut [i32] = bytemuck::cast_slice_mut(sums);
     let pixels = window.output[0].wrapping_mul(window.output[1]);
     for (pixel, codes) in (0..pixels).zip(output.chunks_exact_mut(outputs)) {
         let origin = image.origin(pixel);
@@ -44,151 +40,138 @@ pub fn conv_2d(
             }
             &*copy
         };
-        Pixel { layer, record, inputs }.all_channels(sums, segment, codes)?;
+        channel_pairs.pixel(inputs, scratch, codes)?;
     }
     Ok(())
 }
 
 /// One row of a dense layer: a convolution of one pixel, without an image.
+#[inline(always)]
 pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-    let (layout, outputs) = (layer.packing.layout, output.len());
-    let filter = layout.filter(1, input.len());
-    let record = layout.record_words(filter.depth);
-    if filter.depth == 0 || outputs < 2 || Some(layer.words.len()) != layout.records(outputs).checked_mul(record) {
-        return Err(OutOfBounds);
-    }
-    let copied = if filter.depth == input.len() { 0 } else { filter.depth / 4 };
-    let (copy, rest) = scratch.split_at_mut_checked(copied).ok_or(OutOfBounds)?;
-    let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
-    let (sums, segment) = rest.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
-    let inputs = if copied == 0 {
-        input
-    } else {
-        // What is behind the row meets weights of zero.
-        let (row, behind) = copy.split_at_mut_checked(input.len()).ok_or(OutOfBounds)?;
-        row.copy_from_slice(input);
-        behind.fill(0);
-        &*copy
-    };
-    Pixel { layer, record, inputs }.all_channels(bytemuck::cast_slice_mut(sums), segment, output)
+    ChannelPairs::of(layer, input.len().wrapping_add(3) & !3, output.len())?.pixel(input, scratch, output)
 }
 
-/// The inputs of one output pixel.
-struct Pixel<'a> {
+/// Records of two channels.
+struct ChannelPairs<'a> {
     layer: &'a PackedLayer<'a>,
     /// Words of a record.
     record: usize,
-    inputs: &'a [i8],
+    outputs: usize,
 }
 
-impl Pixel<'_> {
-    /// The codes of all channels.
-    fn all_channels(&self, sums: &mut [i32], segment: &mut [u32], codes: &mut [i8]) -> Result {
-        let whole = self.record.wrapping_mul(codes.len() / 2);
-        let (words, overlapping) = self.layer.words.split_at_checked(whole).ok_or(OutOfBounds)?;
-        self.channels(words, sums, segment, codes)?;
-        // A last record of channels that don't fill it begins earlier.
-        let last = codes.get_mut(codes.len().wrapping_sub(2)..).ok_or(OutOfBounds)?;
-        self.channels(overlapping, sums, segment, last)
+impl<'a> ChannelPairs<'a> {
+    /// The records of a layer, if they have `depth` weights for each output.
+    #[inline(always)]
+    fn of(layer: &'a PackedLayer<'a>, depth: usize, outputs: usize) -> core::result::Result<Self, OutOfBounds> {
+        let record = (depth / 2).wrapping_add(HEAD + MULTIPLIERS);
+        if depth == 0 || outputs < 2 || Some(layer.words.len()) != product(outputs.div_ceil(2), record) {
+            return Err(OutOfBounds);
+        }
+        Ok(Self { layer, record, outputs })
     }
 
-    /// The codes of some records.
-    fn channels(&self, words: &[u32], sums: &mut [i32], segment: &mut [u32], codes: &mut [i8]) -> Result {
-        let group = SUMS / 2;
-        if words.is_empty() {
-            return Ok(());
+    /// The codes of one pixel from its inputs, with zeros behind them.
+    #[inline(always)]
+    fn pixel(&self, inputs: &[i8], scratch: &mut [u32], codes: &mut [i8]) -> Result {
+        let units = inputs.len().div_ceil(4);
+        let (sums, segment) = scratch.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
+        if segment.len() < units.wrapping_mul(UNIT) {
+            return self.in_segments(inputs, sums, segment, codes);
         }
-        // Of four inputs there are six words.
-        let most = segment.len() / 6 * 4;
-        let mut widened = 0;
-        for (words, codes) in words.chunks(group.wrapping_mul(self.record)).zip(codes.chunks_mut(SUMS)) {
-            let records = words.len() / self.record;
-            let sums = sums.get_mut(..records.wrapping_mul(2)).ok_or(OutOfBounds)?;
-            for (sums, record) in sums.chunks_exact_mut(2).zip(words.chunks_exact(self.record)) {
-                sums.iter_mut().zip(record).for_each(|(sum, bias)| *sum = *bias as i32);
-            }
-            let mut first = 0;
-            for inputs in self.inputs.chunks(most.max(1)) {
-                let target = segment.get_mut(..inputs.len() / 4 * 6).ok_or(OutOfBounds)?;
-                // If all inputs fit at once, they stay for all groups.
-                if widened != self.inputs.len() {
-                    widen(inputs, target);
-                    widened = inputs.len();
-                }
-                self.add(words, first, target, sums)?;
-                first = first.wrapping_add(inputs.len());
-            }
-            self.finish(words, sums, codes)?;
-        }
-        Ok(())
+        widen(inputs, segment)?;
+        self.multiply(0..self.outputs, 0..units, segment, &mut [], [false; 2], codes)
     }
 
-    /// Adds the products of the inputs from `first` on, widened in `inputs`, to the sums of some records.
-    fn add(&self, words: &[u32], first: usize, inputs: &[u32], sums: &mut [i32]) -> Result {
-        let count = inputs.len() / 6 * 4;
-        let start = HEAD.wrapping_add(first / 2);
-        let fits = count > 0
-            && first.is_multiple_of(4)
-            && start.wrapping_add(count / 2).wrapping_add(MULTIPLIERS) <= self.record
-            && !sums.is_empty()
-            && sums.len() / 2 == words.len() / self.record;
+    /// The same with as many inputs at a time as `segment` holds, and as many outputs as `sums` does.
+    #[inline(never)]
+    fn in_segments(&self, inputs: &[i8], sums: &mut [u32], segment: &mut [u32], codes: &mut [i8]) -> Result {
+        let (units, most) = (inputs.len().div_ceil(4), segment.len() / UNIT);
+        let mut first = 0_usize;
+        while most > 0 && first < self.outputs {
+            let end = first.wrapping_add(SUMS).min(self.outputs);
+            // A last channel alone comes with the one before it.
+            let outputs = if end.wrapping_sub(first) == 1 { first.wrapping_sub(1)..end } else { first..end };
+            let mut start = 0_usize;
+            for inputs in inputs.chunks(most.wrapping_mul(4)) {
+                let part = start..start.wrapping_add(most).min(units);
+                start = part.end;
+                widen(inputs, segment)?;
+                let goes_on = [part.start > 0, part.end < units];
+                self.multiply(outputs.clone(), part, segment, sums, goes_on, codes)?;
+            }
+            first = end;
+        }
+        if most > 0 { Ok(()) } else { Err(OutOfBounds) }
+    }
+
+    /// Multiplies some fours of inputs, which were widened, with their weights for some outputs. The first output is an even
+    /// one, or the last but one. Sums come from `sums` and go there where a layer `goes_on` before and behind these inputs.
+    #[inline(always)]
+    fn multiply(
+        &self,
+        outputs: Range<usize>,
+        units: Range<usize>,
+        widened: &[u32],
+        sums: &mut [u32],
+        goes_on: [bool; 2],
+        codes: &mut [i8],
+    ) -> Result {
+        let records = outputs.len().div_ceil(2);
+        let first = outputs.start.div_ceil(2).wrapping_mul(self.record);
+        let words = self.layer.words.get(first..).ok_or(OutOfBounds)?;
+        let weights = units.end.wrapping_mul(2).wrapping_add(HEAD + MULTIPLIERS);
+        let fits = units.start < units.end
+            && units.end <= self.record
+            && weights <= self.record
+            && widened.len() >= units.len().wrapping_mul(UNIT)
+            && outputs.len() >= 2
+            && outputs.end <= codes.len()
+            && words.len() >= records.wrapping_mul(self.record)
+            && (goes_on == [false; 2] || sums.len() >= records.wrapping_mul(2));
         if !fits {
             return Err(OutOfBounds);
         }
-        let Entry { skip, start: constants } = DENSE.entry(count);
-        let weights = words.as_ptr().wrapping_add(start);
-        let bytes = count.wrapping_mul(2);
+        let inputs = widened.as_ptr();
+        let stream = words.as_ptr();
+        let sums = goes_on.map(|goes_on| if goes_on { sums.as_mut_ptr() } else { core::ptr::null_mut() });
+        let Entry { skip, start } = DENSE.entry(units.len().wrapping_mul(4));
         let frame = Dense {
-            weights,
-            weights_end: weights.wrapping_add(words.len()),
-            inputs: inputs.as_ptr(),
-            sums: sums.as_mut_ptr(),
-            bytes,
-            step: self.record.wrapping_mul(4).wrapping_sub(bytes),
-            skip,
-            start: constants,
-            chunk: start.wrapping_sub(BIASES).wrapping_mul(4),
-            unused: 0,
-        };
-        // SAFETY: for each two of `sums`, at least two, there is a record in `words`; of each the kernel reads the
-        // chunk, a word before the weights, and the weights for `count` inputs from `first` on (a multiple of 4, at
-        // least 4), which end before its multipliers, as checked above. It reads all of `inputs`, six words for each
-        // four of `count`, and reads and writes all of `sums`.
-        unsafe { nervelet_dense(&raw const frame) };
-        Ok(())
-    }
-
-    /// Makes codes of the sums of some records.
-    fn finish(&self, words: &[u32], sums: &[i32], codes: &mut [i8]) -> Result {
-        let start = self.record.checked_sub(MULTIPLIERS).ok_or(OutOfBounds)?;
-        // An odd number of channels leaves a code to the overlapping record.
-        if sums.is_empty() || codes.len() < sums.len() || sums.len() / 2 != words.len() / self.record {
-            return Err(OutOfBounds);
-        }
-        let range = sums.as_ptr_range();
-        let frame = Finish {
-            sums: range.start,
-            sums_end: range.end,
-            multipliers: words.as_ptr().wrapping_add(start),
-            output: codes.as_mut_ptr(),
+            stream,
+            stream_end: stream.wrapping_add((outputs.len() / 2).wrapping_mul(self.record)),
+            inputs,
+            inputs_end: inputs.wrapping_add(units.len().wrapping_mul(UNIT)),
+            offset: units.start.wrapping_mul(8),
+            behind: self.record.wrapping_sub(weights).wrapping_mul(4),
+            output: codes.as_mut_ptr().wrapping_add(outputs.start),
             zero_point: self.layer.output_zero_point,
-            step: start.wrapping_mul(4),
+            sums,
+            odd: (outputs.len() % 2).wrapping_mul(self.record).wrapping_mul(4),
+            skip,
+            start: start[0],
         };
-        // SAFETY: reads the last four words of a record of `words` for each two of `sums`, of which there are two or
-        // more, and writes as many bytes of `codes` as there are sums.
-        unsafe { nervelet_finish(&raw const frame) };
+        // SAFETY: for each two of `outputs`, and for an odd last one with the one before it, there is a record from `stream`
+        // on; there are two outputs or more. Of a record the kernel reads what comes before its weights, those of `units`,
+        // `offset` bytes behind the first, and its multipliers, `behind` bytes behind these: that is all of the record.
+        // It reads six words for each unit, and two sums for each record where they come from `sums`, which it writes
+        // where they go there; else it writes the codes of `outputs`, which are in `codes`.
+        unsafe { nervelet_dense(&raw const frame) };
         Ok(())
     }
 }
 
-/// Widens inputs: of each four the words of two and what their sum starts with, twice.
-fn widen(inputs: &[i8], target: &mut [u32]) {
-    let (fours, _) = inputs.as_chunks::<4>();
-    let (sixes, _) = target.as_chunks_mut::<6>();
-    for (four, six) in fours.iter().zip(sixes) {
-        let [a, b, c, d] = four.map(i32::from);
-        let first = 32_768_i32.wrapping_sub(a.wrapping_add(b).wrapping_mul(0x0080_0080));
-        let second = c.wrapping_add(d).wrapping_mul(-0x0080_0080);
-        *six = [a, b, first, c, d, second].map(i32::cast_unsigned);
+/// The product, unless it is too large: most are small, where this takes no long multiplication.
+#[inline(always)]
+fn product(a: usize, b: usize) -> Option<usize> {
+    if (a | b) < 1 << 16 { Some(a.wrapping_mul(b)) } else { a.checked_mul(b) }
+}
+
+/// Widens inputs: of each four, the last ones with zeros behind, the words of two and what their sum starts with, twice.
+#[inline(always)]
+fn widen(inputs: &[i8], target: &mut [u32]) -> Result {
+    if target.len() < inputs.len().div_ceil(4).wrapping_mul(UNIT) {
+        return Err(OutOfBounds);
     }
+    // SAFETY: reads all of `inputs` and writes six words for each four of them and for what is left.
+    unsafe { nervelet_dense_widen(inputs.as_ptr(), inputs.len(), target.as_mut_ptr()) };
+    Ok(())
 }

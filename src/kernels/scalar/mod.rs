@@ -67,11 +67,8 @@ impl Core for Scalar {
         Ok(())
     }
 
+    #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-        let packing::Layout::Scalar(Layout::ChannelPairs) = layer.packing.layout else {
-            let channels = [input.len(), output.len()];
-            return Self::conv_2d_packed(&Window::pixel(), channels, input, layer, scratch, output);
-        };
         dense::fully_connected(input, layer, scratch, output)?;
         clamp(layer.range, output);
         Ok(())

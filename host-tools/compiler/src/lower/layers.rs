@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
-use nervelet::kernels::{self, packing};
+use nervelet::kernels;
 use nervelet::ops::packed_layer::{self, PackedWeights};
 use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transpose_conv_2d};
@@ -109,14 +109,12 @@ impl Lowering<'_> {
         let product = if per_tensor { rounded_product } else { exact_product };
         match kind {
             OpKind::FullyConnectedInt8 => {
-                // The rows of the input are pixels: computed together where there are enough of them.
+                // The rows of the input are pixels.
                 let image = [1, self.output(node)?.elements() / channels.max(1)];
-                let row = kernels::Window { input: image, output: image, ..kernels::Window::pixel() };
-                let in_blocks = packing::in_blocks(&row);
-                let window = if in_blocks { row } else { kernels::Window::pixel() };
+                let window = kernels::Window { input: image, output: image, ..kernels::Window::pixel() };
                 let shape = Shape { window, channels: [depth as usize, channels], depthwise: false };
                 if let Some(packed) = self.packed(node, Some(shape), channels, activation, product)? {
-                    if in_blocks {
+                    if image[1] > 1 {
                         return self.packed_rows(node, [image[1], depth as usize, channels], &packed);
                     }
                     let parameters = packed_layer::DenseParameters { depth, weights: packed.weights };
@@ -180,8 +178,9 @@ impl Lowering<'_> {
         activation: Activation,
         product: fn(f32, f32) -> f64,
     ) -> Result<Option<Packed>> {
-        let packed = match (shape, &self.input(node, 1)?.data) {
-            (Some(shape), Some(Data::Int8(weights))) => {
+        let [input, weights] = [self.input(node, 0)?, self.input(node, 1)?];
+        let packed = match (shape, &weights.data) {
+            (Some(shape), Some(Data::Int8(weights))) if input.data.is_none() => {
                 let (bias, multipliers) = (self.bias(node, channels)?, self.multipliers(node, channels, product)?);
                 let zero_points = [scale(self.input(node, 0)?)?.zero_point, scale(self.output(node)?)?.zero_point];
                 pack(self.target, &shape, weights, &bias, &multipliers, zero_points)
@@ -193,8 +192,8 @@ impl Lowering<'_> {
         let words: Vec<u8> = packed.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let weights = PackedWeights {
             words: self.program.constant(&words)?,
-            packing: packed.packing.number(),
-            range: code_range(activation, self.output(node)?)?,
+            packing: packed.packing.number().into(),
+            range: code_range::<i8>(activation, self.output(node)?)?.map(i32::from),
         };
         Ok(Some(Packed { weights, scratch: [packed.least_scratch, packed.most_scratch] }))
     }

@@ -278,9 +278,8 @@ fn real_range(activation: Activation) -> [f32; 2] {
 }
 
 fn window_parameters(window: &Window) -> Result<WindowParameters> {
-    let pair = |pair: [usize; 2]| -> Result<[u16; 2]> {
-        Ok([u16::try_from(pair[0]).context("window too large")?, u16::try_from(pair[1]).context("window too large")?])
-    };
+    let number = |extent: usize| u16::try_from(extent).map(u32::from).context("window too large");
+    let pair = |pair: [usize; 2]| -> Result<[u32; 2]> { Ok([number(pair[0])?, number(pair[1])?]) };
     Ok(WindowParameters {
         kernel: pair(window.kernel)?,
         stride: pair(window.stride)?,

@@ -205,6 +205,14 @@ impl Layers {
         }
     }
 
+    /// Adds a dense layer of few inputs and outputs, down to one of each.
+    fn add_small_dense(&mut self) {
+        let depths = [1 + self.below(20), 1 + self.below(70)];
+        let (depth, outputs, count) = (self.one_of(&depths), 1 + self.below(13), self.one_of(&[1, 1, 1, 1, 2, 3]));
+        let op = Op::FullyConnected { activation: self.activation() };
+        self.layer(op, &[count, depth], &[outputs, depth], 0, &[count, outputs]);
+    }
+
     fn add_any(&mut self) {
         let activation = self.activation();
         let (window, image, out) = self.window();
@@ -348,6 +356,18 @@ fn random_layers_on_the_m0() {
 #[test]
 fn random_layers_on_the_m55() {
     random_layers_equal_the_reference("qemu-m55", Target::Mve, 500..508);
+}
+
+#[test]
+fn small_dense_layers_on_every_core() {
+    for (name, target, seed) in [
+        ("qemu-m4", Target::Dsp, 700),
+        ("qemu-m3", Target::Armv7m, 710),
+        ("qemu-m0", Target::Armv6m, 720),
+        ("qemu-m55", Target::Mve, 730),
+    ] {
+        equal_the_reference(name, target, seed..seed + 4, Layers::add_small_dense);
+    }
 }
 
 #[test]

@@ -1,21 +1,26 @@
-@ nervelet_dense(frame): sums of two output channels of one pixel at a time, two channels a multiplication.
+@ nervelet_dense(frame): two output channels of one pixel at a time, two channels a multiplication.
 @
 @ A word has two weights of each channel as bytes that are 128 too large; every other byte makes a factor a + 65536 * b.
 @ The words of two inputs are followed by what makes up for that, 32768 - 128 * 65537 * (x0 + x1), where the sum starts;
 @ behind the second two it is less by 32768, so that a chunk of four begins once. r8 and r9 as in matrix.s.
-@ r0 walks the inputs, r1 the weights up to lr, r2 has 0x00FF00FF, r12 32768. Per 4 inputs of 2 sums: 24 instructions (27 by twos).
+@ r0 walks the inputs up to lr, r1 the weights, r2 has 0x00FF00FF, as r11, r12 32768, r10 the zero point. Per 4 inputs of
+@ 2 sums: 24 instructions (27 by twos).
+@
+@ Of inputs that are a part, sums come from memory but for the first part, and go there but for the last.
 
-.equ DN_STREAM_END, 0
+.equ DN_STREAM_END, 0    @ of whole pairs
 .equ DN_INPUTS, 4
-.equ DN_SUMS, 8
-.equ DN_WEIGHTS, 12      @ bytes of weights for the inputs
-.equ DN_STEP, 16         @ bytes from the end of these to the next record's
-.equ DN_FOURS, 20        @ units to skip on entry; then the address
-.equ DN_TWOS, 24
-.equ DN_FOURS_START, 28
-.equ DN_TWOS_START, 32
-.equ DN_CHUNK, 36        @ bytes from a record's weights back to its chunk
-.equ DN_UNUSED, 40
+.equ DN_INPUTS_END, 8
+.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs
+.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers
+.equ DN_OUTPUT, 20
+.equ DN_ZERO_POINT, 24
+.equ DN_FROM, 28         @ 0 or sums
+.equ DN_TO, 32           @ 0 or sums
+.equ DN_ODD, 36          @ bytes of a record that begins one channel earlier
+.equ DN_FOURS, 40        @ units to skip on entry; then the address
+.equ DN_TWOS, 44
+.equ DN_START, 48        @ by fours; by twos it is the double
 
 @ Adds the products of the word at r1 to r7.
 .macro DN_MULTIPLY first, second, spare
@@ -36,42 +41,60 @@
  add r9, r9, r7
 .endm
 
+@ The code of a sum, with its multiplier at r1, to the output at r2.
+.macro DN_CODE sum, place
+ ldm r1!, {r4, r6}
+ SPLIT
+ ROUND \sum, r10
+ SATURATE
+ ldr r2, [sp, #DN_OUTPUT]
+ strb r0, [r2, #\place]
+.endm
+
 BEGIN dense
- ENTER 12
+ ENTER 14
  TARGET dense_fours, DN_FOURS, 48
  TARGET dense_twos, DN_TWOS, 54
+ ldr r0, [sp, #DN_INPUTS_END]
+ mov lr, r0
+ ldr r0, [sp, #DN_ZERO_POINT]
+ mov r10, r0
  movs r0, #1
  lsls r0, r0, #15
  mov r12, r0
  movs r2, #255
  lsls r0, r2, #16
  adds r2, r2, r0
+ mov r11, r2
 dense_record:
- ldr r0, [sp, #DN_SUMS]
- ldm r0!, {r3, r4}
+ ldm r1!, {r3, r4, r5}
+ ldr r0, [sp, #DN_FROM]
+ cmp r0, #0
+ bne 3f
+1:
  mov r9, r4
  lsls r4, r4, #16
  adds r3, r3, r4
- ldr r0, [sp, #DN_WEIGHTS]
- adds r0, r0, r1
- mov lr, r0
- ldr r0, [sp, #DN_CHUNK]
- subs r4, r1, r0
- ldr r4, [r4]
+ ldr r0, [sp, #DN_OFFSET]
+ adds r1, r1, r0
+ mov r2, r11
  ldr r0, [sp, #DN_INPUTS]
- cmp r4, #0
- beq 1f
- ldr r4, [sp, #DN_FOURS_START]
+ ldr r4, [sp, #DN_START]
  subs r3, r3, r4
+ cmp r5, #0
+ beq 2f
  mov r8, r3
  ldr r4, [sp, #DN_FOURS]
  mov pc, r4
-1:
- ldr r4, [sp, #DN_TWOS_START]
+2:
  subs r3, r3, r4
  mov r8, r3
  ldr r4, [sp, #DN_TWOS]
  mov pc, r4
+3:
+ ldm r0!, {r3, r4}
+ str r0, [sp, #DN_FROM]
+ b 1b
  .balign 4
 dense_fours:
  .rept 4
@@ -82,7 +105,7 @@ dense_fours:
  DN_MULTIPLY r4, r5, r6
  DN_TAKE
  .endr
- cmp r1, lr
+ cmp r0, lr
  bne dense_fours
  b dense_finish
  .balign 4
@@ -96,62 +119,109 @@ dense_twos:
  DN_MULTIPLY r5, r6, r4
  DN_TAKE
  .endr
- cmp r1, lr
+ cmp r0, lr
  bne dense_twos
 dense_finish:
  mov r4, r9
  lsls r3, r4, #16
  mov r5, r8
  subs r3, r5, r3
- ldr r0, [sp, #DN_SUMS]
- stm r0!, {r3, r4}
- str r0, [sp, #DN_SUMS]
- ldr r0, [sp, #DN_STEP]
+ ldr r0, [sp, #DN_BEHIND]
  adds r1, r1, r0
+ ldr r0, [sp, #DN_TO]
+ cmp r0, #0
+ bne 3f
+ mov r8, r3
+ DN_CODE r8, 0
+ DN_CODE r9, 1
+ adds r2, r2, #2
+ str r2, [sp, #DN_OUTPUT]
+1:
  ldr r0, [sp, #DN_STREAM_END]
  cmp r1, r0
- beq 1f
+ beq 2f
  b dense_record
-1:
- LEAVE 12
+2:
+ ldr r2, [sp, #DN_ODD]
+ cmp r2, #0
+ beq 4f
+ adds r0, r0, r2
+ str r0, [sp, #DN_STREAM_END]
+ ldr r0, [sp, #DN_OUTPUT]
+ subs r0, r0, #1
+ str r0, [sp, #DN_OUTPUT]
+ movs r0, #0
+ str r0, [sp, #DN_ODD]
+ b dense_record
+3:
+ stm r0!, {r3, r4}
+ str r0, [sp, #DN_TO]
+ adds r1, r1, #16
+ b 1b
+4:
+ LEAVE 14
 END dense
 
-@ nervelet_finish(frame): the codes of the sums, with the multipliers that end each record.
-.equ FN_SUMS_END, 0
-.equ FN_MULTIPLIERS, 4
-.equ FN_OUTPUT, 8
-.equ FN_ZERO_POINT, 12
-.equ FN_STEP, 16         @ bytes from one record's multipliers to the next one's
-
-.macro FN_CODE sum
- SPLIT
- REQUANTIZE \sum
- ldr r2, [sp, #FN_OUTPUT]
- strb r0, [r2]
- adds r2, r2, #1
- str r2, [sp, #FN_OUTPUT]
+@ nervelet_dense_widen(codes: *const i8, count: usize, target: *mut u32)
+@
+@ Of each four codes, the last ones with zeros behind, the words that the dense kernel takes.
+@
+@ Writes the codes in r3 and r4 with what their sum starts with, in r5 before it is multiplied.
+.macro DN_WIDEN
+ adds r5, r3, r4
+ muls r5, r6, r5
 .endm
 
-BEGIN finish
- ENTER 6
- ldr r0, [sp, #FN_ZERO_POINT]
- mov lr, r0
+BEGIN dense_widen
+ push {r4-r7, lr}
+ movs r7, #1
+ lsls r6, r7, #15
+ mov r12, r6
+ lsls r6, r7, #16
+ adds r6, r6, #1
+ lsls r6, r6, #7
+ negs r6, r6
+ subs r1, r1, #4
+ blo 2f
+1:
+ ldrb r3, [r0]
+ sxtb r3, r3
+ ldrsb r4, [r0, r7]
+ DN_WIDEN
+ add r5, r5, r12
+ stm r2!, {r3, r4, r5}
+ ldrb r3, [r0, #2]
+ sxtb r3, r3
+ ldrb r4, [r0, #3]
+ sxtb r4, r4
+ DN_WIDEN
+ stm r2!, {r3, r4, r5}
+ adds r0, r0, #4
+ subs r1, r1, #4
+ bhs 1b
 2:
- ldm r1!, {r2, r3}
- mov r8, r2
- mov r9, r3
- ldr r2, [sp, #FN_MULTIPLIERS]
- ldm r2!, {r4, r6}
- str r2, [sp, #FN_MULTIPLIERS]
- FN_CODE r8
- ldr r2, [sp, #FN_MULTIPLIERS]
- ldm r2!, {r4, r6}
- ldr r3, [sp, #FN_STEP]
- adds r2, r2, r3
- str r2, [sp, #FN_MULTIPLIERS]
- FN_CODE r9
- ldr r0, [sp, #FN_SUMS_END]
- cmp r1, r0
- bne 2b
- LEAVE 6
-END finish
+ adds r1, r1, #4
+ beq 5f
+ @ One, two or three codes.
+ ldrb r3, [r0]
+ sxtb r3, r3
+ movs r4, #0
+ cmp r1, #2
+ blo 3f
+ ldrsb r4, [r0, r7]
+3:
+ DN_WIDEN
+ add r5, r5, r12
+ stm r2!, {r3, r4, r5}
+ movs r3, #0
+ movs r4, #0
+ cmp r1, #3
+ bne 4f
+ ldrb r3, [r0, #2]
+ sxtb r3, r3
+4:
+ DN_WIDEN
+ stm r2!, {r3, r4, r5}
+5:
+ pop {r4-r7, pc}
+END dense_widen
