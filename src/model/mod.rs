@@ -99,14 +99,14 @@ impl<'m> Model<'m> {
 
     /// The steps in order.
     pub fn steps(&self) -> impl Iterator<Item = ops::Step<'m>> + use<'m> {
-        let Program { steps, words, .. } = self.program;
+        let Program { steps, tables: Tables { words, .. }, .. } = self.program;
         let names = self.names().steps.iter().chain(core::iter::repeat(""));
         steps.iter().zip(names).filter_map(|(record, name)| record.step(name, words))
     }
 
     /// The tensors that steps and ports refer to.
     pub fn tensors(&self) -> Tensors<'m> {
-        self.program.tensors
+        self.program.tables.tensors
     }
 
     /// The tensor with an index.
@@ -116,7 +116,7 @@ impl<'m> Model<'m> {
 
     /// The weights, biases and tables.
     pub fn constants(&self) -> &'m [u8] {
-        self.program.constants
+        self.program.tables.constants
     }
 
     /// The layer that a device can train, if the file names one.
@@ -151,16 +151,8 @@ impl<'m> Model<'m> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
     }
 
-    /// What the steps refer to.
-    pub(crate) fn tables(&self) -> Tables<'m> {
-        let Program { header, constants, tensors, words, .. } = self.program;
-        // They are aligned, as those behind them are.
-        let constant_words = bytemuck::try_cast_slice(constants).unwrap_or_default();
-        Tables { words, tensors, constants, constant_words, arena_bytes: header.arena_bytes as usize }
-    }
-
     fn floats(&self, span: Span) -> Option<&'m [f32]> {
-        bytemuck::try_cast_slice(span.of(self.program.constants)?).ok()
+        bytemuck::try_cast_slice(span.of(self.program.tables.constants)?).ok()
     }
 }
 

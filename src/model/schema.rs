@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::strings::Strings;
 use super::{ALIGNMENT, Error};
-use crate::ops::{Span, StepRecord, Tensor, Tensors};
+use crate::ops::{Span, StepRecord, Tables, Tensor, Tensors};
 
 /// The first bytes of every model file.
 pub const MAGIC: [u8; 4] = *b"NRVL";
@@ -66,13 +66,11 @@ pub struct Names<'m> {
 
 /// What runs: tables of records of a fixed size, words that they refer to, and weights.
 ///
-/// The data of a file in this order: header, constants, and the others as they stand here.
+/// The data of a file in this order: header, constants, and the others as they stand here, tensors before words.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'m> {
     /// How long the tables are.
     pub header: &'m Header,
-    /// Weights, biases, tables.
-    pub constants: &'m [u8],
     /// What the caller fills.
     pub inputs: &'m [Port],
     /// What the caller reads.
@@ -81,10 +79,8 @@ pub struct Program<'m> {
     pub states: &'m [State],
     /// The steps in order.
     pub steps: &'m [StepRecord],
-    /// The tensors that they name.
-    pub tensors: Tensors<'m>,
-    /// The operands and parameters of the steps.
-    pub words: &'m [u32],
+    /// What they refer to: constants, tensors, and words of operands and parameters.
+    pub tables: Tables<'m>,
 }
 
 /// The first 64 bytes of the data, little-endian words.
@@ -126,16 +122,14 @@ impl<'m> Program<'m> {
             words = rest;
             Some(table)
         };
-        Some(Self {
-            header,
-            constants,
-            inputs: records(table(header.inputs.into(), Port::WORDS)?)?,
-            outputs: records(table(header.outputs.into(), Port::WORDS)?)?,
-            states: records(table(header.states.into(), State::WORDS)?)?,
-            steps: records(table(header.steps, StepRecord::WORDS)?)?,
-            tensors: Tensors::read(table(header.tensors, Tensor::WORDS)?)?,
-            words,
-        })
+        let inputs = records(table(header.inputs.into(), Port::WORDS)?)?;
+        let outputs = records(table(header.outputs.into(), Port::WORDS)?)?;
+        let states = records(table(header.states.into(), State::WORDS)?)?;
+        let steps = records(table(header.steps, StepRecord::WORDS)?)?;
+        let tensors = Tensors::read(table(header.tensors, Tensor::WORDS)?)?;
+        let constant_words = bytemuck::try_cast_slice(constants).ok()?;
+        let tables = Tables { words, tensors, constants, constant_words, arena_bytes: header.arena_bytes as usize };
+        Some(Self { header, inputs, outputs, states, steps, tables })
     }
 }
 

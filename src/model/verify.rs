@@ -12,7 +12,7 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
     if !kernels::packing::runs(core) {
         return Err(Error::WrongCore { core });
     }
-    for (index, tensor) in program.tensors.iter().enumerate() {
+    for (index, tensor) in program.tables.tensors.iter().enumerate() {
         if !is_in_place(model, tensor) {
             return Err(Error::Tensor { index });
         }
@@ -25,12 +25,13 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
             return Err(Error::Port { position });
         }
     }
-    let tables = &model.tables();
+    // A copy: the model itself may stay in registers.
+    let tables = program.tables;
     for (step, record) in program.steps.iter().enumerate() {
         let number = record.kind;
         let not_linked = || Error::OperatorNotLinked { step, kind: OpKind::from_number(number), number };
         let operator = model.operator(number).ok_or_else(not_linked)?;
-        (operator.verify)(&StepView { record, tables }).map_err(|error| Error::Step { step, error })?;
+        (operator.verify)(&StepView { record, tables: &tables }).map_err(|error| Error::Step { step, error })?;
     }
     if head_fits(model) { Ok(()) } else { Err(Error::Head) }
 }

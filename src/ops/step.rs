@@ -23,7 +23,7 @@ pub struct StepRecord {
     pub parameters: u16,
     /// The first of its words: indices of tensors, two a word, then parameters.
     pub first: u32,
-    /// Working memory in the arena.
+    /// Working memory in the arena; a step without any has it at the start.
     pub scratch: Span,
 }
 
@@ -199,6 +199,9 @@ impl<'m> StepView<'m> {
         let scratch = self.record.scratch;
         if scratch.end() > self.tables.arena_bytes {
             return Err(Error::OutsideArena { end: scratch.end(), arena: self.tables.arena_bytes });
+        }
+        if scratch.length == 0 && scratch.offset > 0 {
+            return Err(Error::Overlap);
         }
         for operand in 0..inputs.saturating_add(outputs) {
             let (place, span) = self.place(operand)?;

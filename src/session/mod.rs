@@ -93,7 +93,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
-        let tables = &self.model.tables();
+        let tables = &self.model.program().tables;
         let mut last: Option<&Operator> = None;
         for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
             observer.before_step(step);

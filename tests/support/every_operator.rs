@@ -35,7 +35,10 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
             }
         }
     }
-    compiled(&eights(random), Target::Mve);
+    let eights = eights(random);
+    for target in [Target::Mve, Target::Armv7m] {
+        compiled(&eights, target);
+    }
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
         compiled(&graph, Target::Any);
     }
@@ -203,7 +206,7 @@ fn image(data_type: DataType, random: &mut Random) -> Graph {
     net.finish(&[x])
 }
 
-/// Layers of eight channels, as many as vectors want.
+/// Layers of eight channels, as many as vectors want, and dense layers of many and of few outputs.
 fn eights(random: &mut Random) -> Graph {
     let (mut net, x) = Network::new(DataType::Int8, &[1, 6, 5, 8], random);
     let depthwise = |window| Op::DepthwiseConv2d { window, multiplier: 1, activation: NONE };
@@ -213,8 +216,10 @@ fn eights(random: &mut Random) -> Graph {
     let operands = [x, net.weights(&[4, 1, 8]), net.bias(8, 100.0)];
     let x = net.layer(depthwise(Window::new([4, 1])), &operands, &[1, 3, 5, 8]);
     let x = net.layer(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x], &[1, 8]);
-    let operands = [x, net.weights(&[8, 8]), net.bias(8, 10.0)];
-    let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 8]);
+    let operands = [x, net.weights(&[16, 8]), net.bias(16, 10.0)];
+    let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 16]);
+    let operands = [x, net.weights(&[3, 16]), net.bias(3, 10.0)];
+    let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 3]);
     net.finish(&[x])
 }
 

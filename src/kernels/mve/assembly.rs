@@ -58,6 +58,17 @@ pub struct Dense {
     pub zero_point: i32,
 }
 
+/// What the dense kernel of few outputs is given; see `dense.s`.
+#[repr(C)]
+pub struct DenseRows {
+    pub input: *const i8,
+    pub stream: *const u32,
+    pub stream_end: *const u32,
+    pub output: *mut i8,
+    pub count: usize,
+    pub zero_point: i32,
+}
+
 /// What the depthwise kernels are given; see `planes.s`.
 #[repr(C)]
 pub struct Planes {
@@ -251,6 +262,8 @@ unsafe extern "C" {
     fn nervelet_mve_wide_taps(frame: *mut Channels);
     fn nervelet_mve_wide_dense(frame: *mut Channels);
     pub fn nervelet_mve_matrix_short(frame: *const Matrix);
+    /// Computes all channels of one pixel, one by one.
+    pub fn nervelet_mve_dense_rows(frame: *const DenseRows);
     pub fn nervelet_mve_matrix_long(frame: *const Matrix);
     pub fn nervelet_mve_dense(frame: *const Dense);
     pub fn nervelet_mve_planes(frame: *const Planes);

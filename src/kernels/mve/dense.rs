@@ -1,10 +1,12 @@
-//! Dense layers: eight channels of one pixel.
+//! Dense layers: eight channels of one pixel, or one.
 
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
-use super::assembly::{self, Dense, nervelet_mve_dense};
+use super::assembly::{self, Dense, DenseRows, nervelet_mve_dense, nervelet_mve_dense_rows};
 use crate::kernels::packing::mve::LANES;
 
-/// Vectors that the kernel unrolls.
+/// Words of a channel's scale.
+const SCALE: usize = 3;
+/// Vectors that the kernel of eight channels unrolls.
 const UNROLLED: usize = 8;
 
 /// A convolution of single pixels, one after the other.
@@ -47,5 +49,27 @@ pub fn dense(
         // at last those that end with `codes`, which has at least eight.
         unsafe { nervelet_mve_dense(&raw const frame) };
     }
+    Ok(())
+}
+
+/// One row of a dense layer of few outputs.
+pub fn rows(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+    let record = input.len().div_ceil(4).wrapping_add(SCALE);
+    let words = output.len().checked_mul(record);
+    if input.is_empty() || output.is_empty() || words != Some(layer.words.len()) {
+        return Err(OutOfBounds);
+    }
+    let stream = layer.words.as_ptr_range();
+    let frame = DenseRows {
+        input: input.as_ptr(),
+        stream: stream.start,
+        stream_end: stream.end,
+        output: output.as_mut_ptr(),
+        count: input.len(),
+        zero_point: layer.output_zero_point,
+    };
+    // SAFETY: the stream is a record for each output, at least one, of a weight for each input in whole words, and a scale.
+    // The kernel reads the weights and the inputs, of which there is one or more, and the scales, and writes the outputs.
+    unsafe { nervelet_mve_dense_rows(&raw const frame) };
     Ok(())
 }

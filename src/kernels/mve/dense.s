@@ -80,3 +80,40 @@ nervelet_mve_dense:
     add sp, #24
     vpop {d8-d15}
     pop {r4-r11, pc}
+
+@ One output channel of one pixel. r1: inputs; r2: weights; r4: output; r5: inputs' number; r6: the zero point; r9: bytes
+@ behind a channel's weights.
+    .balign 4
+    .thumb_func
+    .global nervelet_mve_dense_rows
+nervelet_mve_dense_rows:
+    push {r4-r10, lr}
+    ldm r0, {r1-r6}
+    rsb r9, r5, #0
+    and r9, r9, #3
+1:
+    mov r0, r1
+    add r7, r2, r5
+    mov r8, #0
+    dlstp.8 lr, r5
+2:
+    vldrb.u8 q0, [r0], #16
+    vldrb.u8 q1, [r2], #16
+    vmladava.s8 r8, q0, q1
+    letp lr, 2b
+    add r2, r7, r9
+    @ Bias, mantissa and exponent, which is negative.
+    ldm r2!, {r7, r10, r12}
+    add r8, r7
+    lsl r8, #1
+    smull r7, r8, r8, r10
+    add r8, r8, r7, lsr #31
+    add r8, r8, r8, asr #31
+    rsb r12, #0
+    asrs r8, r12
+    adc r8, r6
+    ssat r8, #8, r8
+    strb r8, [r4], #1
+    cmp r2, r3
+    bne 1b
+    pop {r4-r10, pc}

@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
-//! | `dense.s` | eight channels of one pixel: dense layers |
+//! | `dense.s` | eight channels of one pixel, or one: dense layers |
 //! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `pooling.s` | the largest of sixteen channels, means of eight |
@@ -72,10 +72,21 @@ impl Core for Mve {
     ) -> Result {
         match own(layer) {
             Layout::Eights => dense::dense(window, channels, input, layer, scratch, output)?,
+            Layout::Rows => dense::rows(input, layer, output)?,
             _ => matrix::conv_2d(window, channels, input, layer, scratch, output)?,
         }
         assembly::clamp(output, layer.range);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
+        if own(layer) == Layout::Rows {
+            dense::rows(input, layer, output)?;
+            assembly::clamp(output, layer.range);
+            return Ok(());
+        }
+        Self::conv_2d_packed(&Window::pixel(), [input.len(), output.len()], input, layer, scratch, output)
     }
 
     fn depthwise_conv_2d_packed(

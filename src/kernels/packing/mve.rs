@@ -23,6 +23,8 @@ pub enum Layout {
     Planes = 67,
     /// Depthwise with a single column of up to 16 taps, one channel a record: a vector of the taps.
     Columns = 68,
+    /// One output channel a record, for the only pixel: the weights in order, in whole words. It pays for few outputs.
+    Rows = 69,
 }
 
 /// The weights of a vector.
@@ -61,7 +63,7 @@ pub const fn is_inside(window: &Window) -> bool {
 
 impl Records for Layout {
     fn from_number(number: u8) -> Option<Self> {
-        let all = [Layout::RowPairs, Layout::FlatPairs, Layout::Eights, Layout::Planes, Layout::Columns];
+        let all = [Layout::RowPairs, Layout::FlatPairs, Layout::Eights, Layout::Planes, Layout::Columns, Layout::Rows];
         all.into_iter().find(|layout| layout.number() == number)
     }
 
@@ -88,6 +90,7 @@ impl Records for Layout {
                     && dilation[0] == 1
                     && dilation[1] == 1
             }
+            Layout::Rows => Window { stride: [1; 2], dilation: [1; 2], ..*window } == Window::pixel(),
             Layout::Columns => kernel[1] == 1 && kernel[0] <= LANES && stride[0] == 1 && dilation[0] == 1,
         }
     }
@@ -96,7 +99,7 @@ impl Records for Layout {
         match self {
             Layout::RowPairs | Layout::FlatPairs => 2,
             Layout::Eights => 8,
-            Layout::Planes | Layout::Columns => 1,
+            Layout::Planes | Layout::Columns | Layout::Rows => 1,
         }
     }
 
@@ -109,14 +112,14 @@ impl Records for Layout {
             Layout::RowPairs => (padded(row), rows.saturating_mul(padded(row))),
             Layout::FlatPairs => (row, padded(rows.saturating_mul(row))),
             Layout::Eights => (row, rows.saturating_mul(row).saturating_add(LANES - 1) & !(LANES - 1)),
-            Layout::Planes | Layout::Columns => (row, rows.saturating_mul(row)),
+            Layout::Planes | Layout::Columns | Layout::Rows => (row, rows.saturating_mul(row)),
         };
         Filter { rows, row, padded_row, depth }
     }
 
     fn record_words(self, depth: usize) -> usize {
         let weights = if self.is_depthwise() { LANES } else { depth.saturating_mul(self.lanes()) };
-        (weights / 4).saturating_add(self.lanes() * self.scale_words())
+        weights.div_ceil(4).saturating_add(self.lanes() * self.scale_words())
     }
 
     fn weight(self, record: &[u32], lane: usize, k: usize) -> Option<i32> {
@@ -147,7 +150,7 @@ impl Records for Layout {
     fn scales(self, scale: &[u32], shifts_right: bool, largest: i64, _zero_point: i32) -> bool {
         let [mantissa, exponent] = [1, 2].map(|at| scale.get(at).map_or(i32::MIN, |word| *word as i32));
         let most = match self {
-            _ if shifts_right => -1,
+            _ if shifts_right || self == Layout::Rows => -1,
             // Its kernels don't shift left.
             Layout::Planes | Layout::Columns => 0,
             _ => 30,
@@ -166,6 +169,7 @@ impl Records for Layout {
             }
             Layout::Eights if filter.depth == filter.row => NONE,
             Layout::Eights => filter.depth / 4,
+            Layout::Rows => 0,
             // Planes of the fewest columns or rows that a block takes.
             Layout::Planes => PLANES * (9 * PITCH + SLACK).div_ceil(LANES) * (LANES / 4),
             Layout::Columns => PLANES * (2 * LANES + SLACK) / 4,
@@ -185,7 +189,7 @@ impl Layout {
             Layout::RowPairs | Layout::FlatPairs => vector * 2 * LANES + lane * LANES + k % LANES,
             Layout::Eights => vector * 8 * LANES + lane * LANES + k % LANES,
             Layout::Planes => k % 3 * PITCH + k / 3,
-            Layout::Columns => k,
+            Layout::Columns | Layout::Rows => k,
         }
     }
 }

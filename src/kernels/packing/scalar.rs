@@ -21,6 +21,9 @@ pub enum Layout {
     /// Two output channels a record, for one output pixel at a time: the biases, the chunk, and words of the bytes
     /// `[a0 a1 b0 b1]`, each 128 more than the weight. Rows are padded with zeros to a multiple of 4 weights.
     ChannelPairs = 34,
+    /// Three output channels a record, for the only pixel: the biases, the weights as bytes in order, those of each channel
+    /// in whole words. Inputs are taken as they are, which pays where they are few, or few outputs share them.
+    ChannelTriples = 35,
 }
 
 /// What a record's second number is where four products fit 16 bits; else it is 0.
@@ -43,7 +46,8 @@ pub const fn window_words(window: &Window, filter: &Filter) -> usize {
 
 impl Records for Layout {
     fn from_number(number: u8) -> Option<Self> {
-        [Layout::Channels, Layout::Taps, Layout::ChannelPairs].into_iter().find(|layout| layout.number() == number)
+        let all = [Layout::Channels, Layout::Taps, Layout::ChannelPairs, Layout::ChannelTriples];
+        all.into_iter().find(|layout| layout.number() == number)
     }
 
     fn number(self) -> u8 {
@@ -55,14 +59,25 @@ impl Records for Layout {
     }
 
     fn computes(self, window: &Window) -> bool {
-        self != Layout::Channels || in_blocks(window)
+        match self {
+            Layout::Channels => in_blocks(window),
+            Layout::ChannelTriples => Window { stride: [1; 2], dilation: [1; 2], ..*window } == Window::pixel(),
+            Layout::Taps | Layout::ChannelPairs => true,
+        }
     }
 
     fn lanes(self) -> usize {
-        if self == Layout::ChannelPairs { 2 } else { 1 }
+        match self {
+            Layout::Channels | Layout::Taps => 1,
+            Layout::ChannelPairs => 2,
+            Layout::ChannelTriples => 3,
+        }
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {
+        if self == Layout::ChannelTriples {
+            return Filter { rows, row, padded_row: row, depth: rows.saturating_mul(row) };
+        }
         let padded_row = if self == Layout::Taps { row } else { row.saturating_add(3) & !3 };
         Filter { rows, row, padded_row, depth: rows.saturating_mul(padded_row).saturating_add(3) & !3 }
     }
@@ -71,6 +86,7 @@ impl Records for Layout {
         match self {
             Layout::Channels | Layout::Taps => (depth / 4).saturating_add(4),
             Layout::ChannelPairs => (depth / 2).saturating_add(7),
+            Layout::ChannelTriples => depth.div_ceil(4).saturating_mul(3).saturating_add(9),
         }
     }
 
@@ -79,6 +95,10 @@ impl Records for Layout {
         Some(match self {
             Layout::Channels | Layout::Taps => i32::from(byte(2 + k / 4, k % 4)?.cast_signed()),
             Layout::ChannelPairs => i32::from(byte(3 + k / 2, k % 2 + 2 * lane)?) - 128,
+            Layout::ChannelTriples => {
+                let words = record.len().checked_sub(9)? / 3;
+                i32::from(byte(3 + lane * words + k / 4, k % 4)?.cast_signed())
+            }
         })
     }
 
@@ -93,6 +113,11 @@ impl Records for Layout {
     }
 
     fn admits(self, record: &[u32], depth: usize) -> bool {
+        let multipliers = record.rchunks(2 * self.lanes()).next().unwrap_or_default();
+        let shifts_right = multipliers.iter().skip(1).step_by(2).all(|right| (1..=31).contains(right));
+        if self == Layout::ChannelTriples {
+            return shifts_right;
+        }
         let fours = match record.get(self.lanes()) {
             Some(&FOURS) => true,
             Some(0) => false,
@@ -107,7 +132,7 @@ impl Records for Layout {
         };
         let apart = |sums: [u32; 2]| sums.iter().all(|sum| *sum <= 255);
         let apart = match self {
-            Layout::Taps => true,
+            Layout::Taps | Layout::ChannelTriples => true,
             Layout::Channels if fours => weights.iter().all(|word| magnitudes(*word).iter().sum::<u32>() <= 255),
             Layout::Channels => weights.iter().all(|word| apart(magnitudes(*word))),
             // Bytes are 128 more than weights: as signed ones they differ in the upper bit.
@@ -116,8 +141,7 @@ impl Records for Layout {
                 if fours { apart(sums.fold([0; 2], |[a, b], [c, d]| [a + c, b + d])) } else { sums.all(apart) }
             }),
         };
-        let multipliers = record.rchunks(2 * self.lanes()).next().unwrap_or_default();
-        apart && multipliers.iter().skip(1).step_by(2).all(|right| (1..=31).contains(right))
+        apart && shifts_right
     }
 
     fn scratch_words(self, window: &Window, channels: usize) -> usize {
@@ -136,6 +160,7 @@ impl Records for Layout {
                 let segment = segment_words(if filter.depth < LEAST_SEGMENT { filter.depth } else { LEAST_SEGMENT });
                 window_words(window, &filter).saturating_add(SUMS).saturating_add(segment)
             }
+            Layout::ChannelTriples => 0,
         }
     }
 }

@@ -13,6 +13,7 @@ global_asm!(
     include_str!("armv7m/join.s"),
     include_str!("armv7m/matrix.s"),
     include_str!("armv7m/dense.s"),
+    include_str!("armv7m/triples.s"),
     include_str!("armv7m/depthwise.s"),
     include_str!("armv7m/add.s"),
     include_str!("armv7m/pooling.s"),
@@ -31,6 +32,7 @@ global_asm!(
     include_str!("armv6m/join.s"),
     include_str!("armv6m/matrix.s"),
     include_str!("armv6m/dense.s"),
+    include_str!("armv6m/triples.s"),
     include_str!("armv6m/depthwise.s"),
     include_str!("armv6m/add.s"),
     include_str!("armv6m/pooling.s"),
@@ -128,6 +130,20 @@ pub struct Dense {
     pub start: u32,
 }
 
+/// What the dense kernel of few inputs is given; see `triples.s`.
+#[repr(C)]
+pub struct Triples {
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub last_output: *mut i8,
+    pub inputs: *const i8,
+    pub count: usize,
+    /// The bytes of a channel's weights.
+    pub row: usize,
+    pub zero_point: i32,
+    pub records_before_last: usize,
+}
+
 /// What the sum is given; see `add.s`.
 #[repr(C)]
 pub struct Add {
@@ -217,6 +233,8 @@ unsafe extern "C" {
     pub fn nervelet_depthwise(frame: *const Depthwise);
     /// Computes some records for some inputs of one pixel.
     pub fn nervelet_dense(frame: *const Dense);
+    /// Computes all records of three channels.
+    pub fn nervelet_dense_triples(frame: *const Triples);
     /// Makes the inputs of the dense kernel.
     pub fn nervelet_dense_widen(codes: *const i8, count: usize, target: *mut u32);
 }

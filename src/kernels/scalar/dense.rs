@@ -161,7 +161,7 @@ impl<'a> ChannelPairs<'a> {
 
 /// The product, unless it is too large: most are small, where this takes no long multiplication.
 #[inline(always)]
-fn product(a: usize, b: usize) -> Option<usize> {
+pub fn product(a: usize, b: usize) -> Option<usize> {
     if (a | b) < 1 << 16 { Some(a.wrapping_mul(b)) } else { a.checked_mul(b) }
 }
 

@@ -9,6 +9,7 @@
 //! | `join.s` | input codes of two pixels share a word |
 //! | `matrix.s` | one channel by four pixels in registers: convolutions |
 //! | `dense.s` | two channels that share a word, one pixel: dense layers |
+//! | `triples.s` | three channels, inputs as they are: dense layers of few inputs or outputs |
 //! | `depthwise.s` | one channel by four pixels, any taps |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `wide.s` | one channel by four pixels of int16: convolutions |
@@ -26,6 +27,7 @@ mod dense;
 mod depthwise;
 mod pooling;
 mod rows;
+mod triples;
 
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
@@ -61,6 +63,7 @@ impl Core for Scalar {
         match layout {
             Layout::Channels => convolution::conv_2d(window, channels, input, layer, scratch, output)?,
             Layout::ChannelPairs => dense::conv_2d(window, channels, input, layer, scratch, output)?,
+            Layout::ChannelTriples => triples::fully_connected(input, layer, output)?,
             Layout::Taps => return Err(OutOfBounds),
         }
         clamp(layer.range, output);
@@ -69,7 +72,11 @@ impl Core for Scalar {
 
     #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-        dense::fully_connected(input, layer, scratch, output)?;
+        let packing::Layout::Scalar(layout) = layer.packing.layout;
+        match layout {
+            Layout::ChannelTriples => triples::fully_connected(input, layer, output)?,
+            _ => dense::fully_connected(input, layer, scratch, output)?,
+        }
         clamp(layer.range, output);
         Ok(())
     }

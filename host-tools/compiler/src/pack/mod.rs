@@ -98,7 +98,7 @@ pub fn pack(
 ) -> Option<Packed> {
     let choices = match target {
         Target::Dsp => armv7em::choose(shape),
-        Target::Armv7m | Target::Armv6m => scalar::choose(shape).into_iter().collect(),
+        Target::Armv7m | Target::Armv6m => scalar::choose(shape),
         Target::Mve => mve::choose(shape),
         Target::Any => Vec::new(),
     };
@@ -247,6 +247,7 @@ mod tests {
         for (window, channels, depthwise) in [
             ([3, 3], [5, 7], false),
             ([1, 1], [8, 2], false),
+            ([1, 1], [5, 7], false),
             ([2, 5], [1, 6], true),
             ([3, 3], [9, 9], true),
             ([3, 2], [9, 9], true),

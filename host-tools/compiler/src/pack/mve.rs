@@ -7,17 +7,20 @@ use super::{Channel, Choice, Shape};
 
 /// Fewer channels leave most lanes of a vector empty.
 const LEAST_CHANNELS: usize = 8;
+/// A dense layer of fewer outputs, from no more inputs, is not worth bringing together eight channels.
+const FEW_OUTPUTS: usize = 12;
+const FEW_INPUTS: usize = 64;
 
 /// The layouts for a layer, the fastest first.
 pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
     let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
     let pixels: usize = window.output.iter().product();
+    let few = outputs < LEAST_CHANNELS || outputs < FEW_OUTPUTS && inputs <= FEW_INPUTS;
     let layouts: &[Layout] = match depthwise {
         true if inputs == 1 && outputs > 1 => &[Layout::FlatPairs],
         true if inputs == outputs && outputs >= LEAST_CHANNELS => &[Layout::Planes, Layout::Columns],
         true => &[],
-        // Few rows of weights are multiplied where they lie.
-        false if pixels == 1 && window.kernel == [1; 2] && outputs < Layout::Eights.lanes() => &[],
+        false if Layout::Rows.computes(&window) && few => &[Layout::Rows, Layout::FlatPairs],
         false if pixels < 4 => &[Layout::Eights, Layout::FlatPairs],
         false if by_rows(shape) => &[Layout::RowPairs, Layout::FlatPairs],
         false => &[Layout::FlatPairs],
@@ -39,9 +42,10 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
 /// Whether the rows of a window are long enough to be multiplied where they lie, rather than put together first.
 fn by_rows(shape: &Shape) -> bool {
     let [rows, columns] = shape.window.kernel;
+    let one_by_one = rows == 1 && (columns == 1 || is_inside(&shape.window));
     let row = columns * shape.channels[0];
     let vectors = row.div_ceil(LANES);
-    rows > 1 && vectors <= LONGEST_PASS && rows * vectors < 2 * (rows * row).div_ceil(LANES)
+    !one_by_one && vectors <= LONGEST_PASS && rows * vectors < 2 * (rows * row).div_ceil(LANES)
 }
 
 /// One record of channels, unless the layout can't hold them.

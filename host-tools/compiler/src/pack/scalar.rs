@@ -5,28 +5,34 @@ use nervelet::kernels::packing::{self, Records, padded_image_words};
 
 use super::{Channel, Choice, Shape};
 
-/// The layout for a layer, if any fits it.
-pub(super) fn choose(shape: &Shape) -> Option<Choice> {
+/// Inputs up to which a dense layer takes them as they are.
+const FEW_INPUTS: usize = 16;
+
+/// The layouts for a layer, the fastest first.
+pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
     let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
     let [rows, columns] = window.kernel;
-    let matrix = if Layout::Channels.computes(&window) { Layout::Channels } else { Layout::ChannelPairs };
-    let layout = match depthwise {
-        false => matrix,
-        true if inputs == 1 && outputs > 1 => matrix,
-        true if inputs == outputs => Layout::Taps,
-        true => return None,
+    let layouts: &[Layout] = match depthwise {
+        true if inputs == outputs => &[Layout::Taps],
+        true if inputs > 1 => &[],
+        _ if Layout::Channels.computes(&window) => &[Layout::Channels],
+        _ if outputs == 3 || inputs <= FEW_INPUTS => &[Layout::ChannelTriples, Layout::ChannelPairs],
+        _ => &[Layout::ChannelPairs],
     };
-    let least = layout.scratch_words(&window, inputs);
-    let words = match layout {
-        Layout::Channels => padded_image_words(&window, inputs) + least,
-        Layout::Taps => least,
-        // All inputs at once.
-        Layout::ChannelPairs => {
-            let filter = layout.filter(rows, columns * inputs);
-            window_words(&window, &filter) + SUMS + segment_words(filter.depth)
-        }
+    let choice = |layout: &Layout| {
+        let least = layout.scratch_words(&window, inputs);
+        let words = match layout {
+            Layout::Channels => padded_image_words(&window, inputs) + least,
+            // All inputs at once.
+            Layout::ChannelPairs => {
+                let filter = layout.filter(rows, columns * inputs);
+                window_words(&window, &filter) + SUMS + segment_words(filter.depth)
+            }
+            Layout::Taps | Layout::ChannelTriples => least,
+        };
+        Choice { layout: packing::Layout::Scalar(*layout), most_scratch: 4 * words }
     };
-    Some(Choice { layout: packing::Layout::Scalar(layout), most_scratch: 4 * words })
+    layouts.iter().filter(|layout| layout.computes(&window)).map(choice).collect()
 }
 
 /// One record of channels, unless the layout can't hold them.
@@ -35,6 +41,13 @@ pub(super) fn record(layout: Layout, lanes: &[Channel], zero_point: i32) -> Opti
     for Channel { filter, bias, .. } in lanes {
         let total: i64 = filter.iter().map(|weight| i64::from(*weight)).sum();
         words.push(i32::try_from(i64::from(*bias) - i64::from(zero_point) * total).ok()? as u32);
+    }
+    if layout == Layout::ChannelTriples {
+        let four = |four: &[i8]| [0, 1, 2, 3].map(|at| four.get(at).map_or(0, |weight| weight.cast_unsigned()));
+        let weights = lanes.iter().flat_map(|channel| channel.filter.chunks(4)).map(four).map(u32::from_le_bytes);
+        words.extend(weights);
+        words.extend(lanes.iter().flat_map(Channel::multiplier_words));
+        return Some(words);
     }
     let apart = |weights: &[i8]| weights.iter().map(|weight| u32::from(weight.unsigned_abs())).sum::<u32>() <= 255;
     let fours = lanes.iter().all(|channel| channel.filter.chunks(4).all(apart));
