@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::graph::{Graph, TensorId};
 use crate::lower::Lowered;
-use crate::pack::Target;
+use crate::pack::{Target, use_room};
 use crate::plan::{Buffer, Plan, plan};
 use crate::program::Program;
 
@@ -197,7 +197,9 @@ fn place(graph: &Graph, lowered: &mut Lowered, sharing: Sharing) -> Result<Plan>
     let roots: Vec<usize> = (0..buffers.len()).filter(|index| buffers[*index].is_some()).collect();
     let live = with_scratch(program, buffers.iter().flatten().copied());
     let mut plan = plan(&live);
-    let scratch = plan.offsets.split_off(roots.len());
+    let mut scratch = plan.offsets.split_off(roots.len());
+    let alive: Vec<(Buffer, usize)> = live.iter().copied().zip(plan.offsets.iter().copied()).collect();
+    plan.arena_bytes = use_room(program, &alive, &mut scratch, plan.arena_bytes);
     let mut offsets = vec![None; program.tensors.len()];
     for (root, offset) in roots.iter().zip(&plan.offsets) {
         offsets[*root] = Some(*offset);

@@ -13,7 +13,7 @@ use nervelet::fixed::Multiplier;
 use nervelet::kernels::Window;
 use nervelet::kernels::packing::{ARMV6M, ARMV7EM, ARMV7M, Filter, Layout, MVE, PackedLayer, Packing};
 
-pub(crate) use scratch::grow;
+pub(crate) use scratch::{grow, use_room};
 
 /// What a model file is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

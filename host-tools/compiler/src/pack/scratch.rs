@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::graph::Graph;
 use crate::lower::Lowered;
-use crate::plan::{ALIGNMENT, plan};
+use crate::plan::{ALIGNMENT, Buffer, plan};
+use crate::program::Program;
 use crate::write::{Sharing, buffers};
 
 /// What scratch memory may add to the arena.
@@ -37,4 +38,41 @@ pub(crate) fn grow(graph: &Graph, lowered: &mut Lowered) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Moves each step's scratch memory, at `places` for the steps that have some, to where the most room is beside the buffers
+/// alive, up to what its kernel can use. The arena grows as far as it may by all scratch memory; returns its size.
+pub(crate) fn use_room(
+    program: &mut Program,
+    alive: &[(Buffer, usize)],
+    places: &mut [usize],
+    arena_bytes: usize,
+) -> usize {
+    let at = |step: usize| {
+        let alive = alive.iter().filter(move |(buffer, _)| (buffer.first..=buffer.last).contains(&step));
+        alive.map(|(buffer, offset)| (*offset, offset + buffer.bytes.next_multiple_of(ALIGNMENT)))
+    };
+    let bytes_at = |step: usize| at(step).map(|(start, end)| end - start).sum::<usize>();
+    let floor = (0..program.steps.len()).map(bytes_at).max().unwrap_or(0);
+    let limit = arena_bytes.max(floor + ALLOWANCE);
+    let mut arena_bytes = arena_bytes;
+    let steps = program.steps.iter_mut().enumerate().filter(|(_, step)| step.scratch_bytes > 0);
+    for ((number, step), place) in steps.zip(places) {
+        let mut taken: Vec<(usize, usize)> = at(number).collect();
+        taken.sort_unstable();
+        taken.push((limit, limit));
+        let (mut end, mut gaps) = (0, Vec::new());
+        for (start, next) in taken {
+            gaps.push((start.saturating_sub(end) / ALIGNMENT * ALIGNMENT, end));
+            end = end.max(next);
+        }
+        // The first of those with the most room that is of use.
+        let room = |gap: &(usize, usize)| (gap.0.min(step.most_scratch_bytes), std::cmp::Reverse(gap.1));
+        if let Some((_, start)) = gaps.iter().copied().max_by_key(room).filter(|gap| room(gap).0 > step.scratch_bytes) {
+            step.scratch_bytes = gaps.iter().map(|gap| room(gap).0).max().unwrap_or(0);
+            *place = start;
+            arena_bytes = arena_bytes.max(start + step.scratch_bytes);
+        }
+    }
+    arena_bytes
 }
