@@ -210,11 +210,16 @@ impl Graph {
         self.nodes.extend(copies);
     }
 
-    /// The input of a recurrent layer that says how many steps count, if it has one.
+    /// The input of a recurrent layer or a mean that says how many steps count, if it has one.
     pub fn steps_that_count(&self, node: &Node) -> Option<TensorId> {
-        let last = *node.inputs.get(5..)?.last()?;
+        let others = match node.op {
+            Op::Recurrent { .. } => 5,
+            Op::Mean { .. } => 1,
+            _ => return None,
+        };
+        let last = *node.inputs.get(others..)?.last()?;
         // A cell is int32 as well once it is quantized.
-        (matches!(node.op, Op::Recurrent { .. }) && self.is_integer(last)).then_some(last)
+        self.is_integer(last).then_some(last)
     }
 
     /// Whether a tensor holds integers that stand for themselves, such as indices.

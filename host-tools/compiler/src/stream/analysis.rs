@@ -155,9 +155,7 @@ impl Analysis {
             _ if node.inputs.iter().any(|id| self.flow(*id).is_some_and(|flow| flow.borders.is_some())) => {
                 Err("it reads a window with padding at its ends".into())
             }
-            Op::Recurrent { .. } | Op::Mean { .. } if node.inputs.iter().any(|id| graph.is_integer(*id)) => {
-                Err("it is told how many steps of a window count".into())
-            }
+            _ if graph.steps_that_count(node).is_some() => Err("it is told how many steps of a window count".into()),
             Op::Recurrent { .. } | Op::Lstm { .. } => self.recurrent(graph, node),
             Op::Rearrange(map) => self.moved(graph, node, *map),
             Op::Gather { axis, rows } if self.columns(node.inputs[0]).is_some_and(|own| own.axis == *axis) => {
