@@ -140,8 +140,20 @@ impl<'m> Model<'m> {
         &self.content.program
     }
 
-    pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
-        self.operators.iter().find(|operator| operator.kind as u16 == kind).copied()
+    /// The operator of a kind and its place in the list, looked for from a place on.
+    pub(crate) fn operator(&self, kind: u16, from: usize) -> Option<(usize, &'static Operator)> {
+        let mut place = from;
+        for _ in self.operators {
+            let operator = *self.operators.get(place)?;
+            if operator.kind as u16 == kind {
+                return Some((place, operator));
+            }
+            place = place.wrapping_add(1);
+            if place == self.operators.len() {
+                place = 0;
+            }
+        }
+        None
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {

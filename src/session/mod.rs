@@ -94,15 +94,16 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
         let tables = &self.model.program().tables;
-        let mut last: Option<&Operator> = None;
+        let mut last: Option<(usize, &Operator)> = None;
         for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
             observer.before_step(step);
-            // Steps of one kind often follow each other.
-            let same = last.filter(|operator| operator.kind as u16 == record.kind);
-            let operator = same.or_else(|| self.model.operator(record.kind)).ok_or(Error::NotVerified)?;
+            // Steps of one kind often follow each other, those of others stand close in the list.
+            let same = last.filter(|(_, operator)| operator.kind as u16 == record.kind);
+            let from = last.map_or(0, |(place, _)| place);
+            let found = same.or_else(|| self.model.operator(record.kind, from)).ok_or(Error::NotVerified)?;
             let view = &StepView { record, tables };
-            (operator.run)(&mut Call { view, arena: self.arena }).map_err(|_| Error::Step { step })?;
-            last = Some(operator);
+            (found.1.run)(&mut Call { view, arena: self.arena }).map_err(|_| Error::Step { step })?;
+            last = Some(found);
             observer.after_step(step, self.arena);
         }
         Ok(())

@@ -1,11 +1,14 @@
-//! Pooling, four channels at a time.
+//! Pooling, four channels at a time: sums in two words of 16-bit sums.
 
 use super::super::{OutOfBounds, Result, Window, reference};
 use super::assembly::{MaxPool, nervelet_max_pool};
 use super::clamp;
 
-/// The most codes that [`Mean`] is exact for.
+/// The most codes that [`Mean`] is exact for, and whose sum without signs fits 16 bits.
 const MOST_TAPS: usize = 255;
+/// What makes codes of four channels numbers from 0 to 255, and two of them.
+const SIGNS: u32 = 0x8080_8080;
+const EVEN: u32 = 0x00FF_00FF;
 
 /// Gives all channels of every pixel's taps inside the image, and their codes, to `pool`; `empty` is the code of pixels
 /// without taps.
@@ -92,18 +95,21 @@ pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i
         while channel < channels {
             // The last four channels may overlap the ones before.
             let quad = channel.min(channels.wrapping_sub(4));
-            let mut sums = [0_i32; 4];
+            let [mut even, mut odd] = [0_u32; 2];
             let mut at = quad;
             for _ in 0..taps.rows {
                 let codes = taps.codes.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
                 for codes in codes.chunks(step).take(taps.columns) {
                     let codes = codes.first_chunk::<4>().ok_or(OutOfBounds)?;
-                    sums.iter_mut().zip(codes).for_each(|(sum, code)| *sum = sum.wrapping_add((*code).into()));
+                    let word = u32::from_le_bytes(bytemuck::cast(*codes)) ^ SIGNS;
+                    even = even.wrapping_add(word & EVEN);
+                    odd = odd.wrapping_add(word >> 8 & EVEN);
                 }
                 at = at.wrapping_add(taps.row_step);
             }
+            let sums = [even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16];
             for (sum, code) in sums.into_iter().zip(pixel.iter_mut().skip(quad)) {
-                *code = clamp(mean.apply(sum));
+                *code = clamp(mean.apply((sum as i32).wrapping_sub((count as i32).wrapping_mul(128))));
             }
             channel = quad.wrapping_add(4);
         }
