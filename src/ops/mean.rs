@@ -152,29 +152,32 @@ fn verify_masked_f32(view: &StepView<'_>) -> Result<(), Error> {
 }
 
 fn run_masked<C: QuantizedElement>(call: &mut Call<'_, '_>) -> kernels::Result {
-    let Parameters { mantissa, exponent, channels, .. } = call.view.parameters()?;
+    let parameters: Parameters = call.view.parameters()?;
+    let Parameters { mantissa, exponent, channels, .. } = parameters;
     let zero_points = [call.view.input(0)?.zero_point, call.view.output(0)?.zero_point];
     let multiplier = Multiplier { mantissa, exponent };
     let zero = C::saturate(zero_points[1]);
-    masked(call, zero, |count, block, codes| {
+    masked(call, &parameters, zero, |count, block, codes| {
         let multiplier = divided(multiplier, count);
         reference::mean::<C>(channels as usize, count as usize, block, zero_points, multiplier, codes)
     })
 }
 
 fn run_masked_f32(call: &mut Call<'_, '_>) -> kernels::Result {
-    let Parameters { channels, .. } = call.view.parameters()?;
-    masked(call, 0.0, |count, block, values| reference::mean_f32(channels as usize, count as usize, block, values))
+    let parameters: Parameters = call.view.parameters()?;
+    masked(call, &parameters, 0.0, |count, block, values| {
+        reference::mean_f32(parameters.channels as usize, count as usize, block, values)
+    })
 }
 
 /// Gives each block's first rows to the kernel, `zero` where there are none.
 fn masked<T: Element>(
     call: &mut Call<'_, '_>,
+    &Parameters { count, channels, .. }: &Parameters,
     zero: T,
     mean: impl Fn(u32, &[T], &mut [T]) -> kernels::Result,
 ) -> kernels::Result {
     let view = call.view;
-    let Parameters { count, channels, .. } = view.parameters()?;
     let (input, taken) = (view.input(0)?, view.input(1)?);
     let regions = call.output()?;
     let [output] = regions.writable;

@@ -2,8 +2,9 @@
 
 use nervelet::ops::DataType;
 use nervelet::{Model, Session};
-use nervelet_compiler::graph::{Node, Op, Quantization, Tensor, TensorId};
-use nervelet_compiler::{AlignedBytes, CompileOptions, Graph, GraphBuilder, compile, compile_quantized};
+use nervelet_compiler::builder::RecurrentWeights;
+use nervelet_compiler::graph::{Cell, Node, Op, Quantization, Tensor, TensorId};
+use nervelet_compiler::{AlignedBytes, CompileOptions, Graph, GraphBuilder, StreamOptions, compile, compile_quantized};
 
 const CHANNELS: usize = 5;
 
@@ -89,4 +90,37 @@ fn the_last_step_is_that_of_the_length() {
             assert!((found - expected).abs() < 0.02, "{found} where {expected} belongs");
         }
     }
+}
+
+/// A recurrent layer over time.
+fn recurrent(time: usize, limited: bool) -> Graph {
+    let mut builder = GraphBuilder::new("recurrent");
+    let x = builder.input("x", &[1, time, CHANNELS], None);
+    let length = limited.then(|| builder.integers("length", &[1]));
+    let mut constant = |shape: &[usize]| {
+        builder.constant("constant", shape, values(shape.iter().product()).iter().map(|x| x / 20.0).collect()).unwrap()
+    };
+    let rows = Cell::Lstm.gates() * 2;
+    let weights = RecurrentWeights {
+        input: constant(&[rows, CHANNELS]),
+        recurrent: constant(&[rows, 2]),
+        input_bias: constant(&[rows]),
+        recurrent_bias: constant(&[rows]),
+    };
+    let [_, last] = builder.recurrent_of_length("layer", x, Cell::Lstm, false, weights, length).unwrap();
+    builder.finish(&[last], &[])
+}
+
+#[test]
+fn only_what_is_told_a_length_does_not_stream() {
+    let time = 6;
+    let options = CompileOptions { stream: Some(StreamOptions::default()), ..CompileOptions::default() };
+    let x = values(time * CHANNELS);
+    let length = [time as f32];
+    // Quantized layers have integers among their weights and states, which are no lengths.
+    compile_quantized(&recurrent(time, false), &options, [vec![&x[..]]]).unwrap();
+    let error = compile_quantized(&recurrent(time, true), &options, [vec![&x[..], &length]]).unwrap_err();
+    assert!(format!("{error:#}").contains("layer") && format!("{error:#}").contains("told how many"), "{error:#}");
+    let error = compile(&mean(DataType::Int8, time, true), &options).unwrap_err();
+    assert!(format!("{error:#}").contains("told how many"), "{error:#}");
 }
