@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use nervelet::frontend::{LogMel, Mfcc};
 
-use super::array_folder::{origin, read_meta};
+use super::description::{origin, read_meta};
 use super::manifest::{self, Columns};
 use super::{Dataset, Row};
 use crate::recipe::{AudioFeatures, AudioFolderSpec};

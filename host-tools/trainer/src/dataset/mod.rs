@@ -3,6 +3,7 @@
 mod array_folder;
 mod audio_folder;
 mod csv_table;
+mod description;
 mod facts;
 pub mod gestures;
 mod manifest;
