@@ -66,7 +66,7 @@ fn packing(step: &Step<'_>) -> Option<u8> {
         | OpKind::DepthwiseColumnsPacked => {
             words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing
         }
-        OpKind::FullyConnectedPacked => {
+        OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {
             words::decode::<packed_layer::DenseParameters>(step.parameters).unwrap().weights.packing
         }
         _ => return None,

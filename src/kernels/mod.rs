@@ -216,6 +216,11 @@ pub trait Core {
         Self::conv_2d_packed(&Window::pixel(), channels, input, layer, scratch, output)
     }
 
+    /// The same for layouts of [`packing::Form::WideDense`], which need no scratch memory.
+    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+        reference::conv_2d_packed(&Window::pixel(), [input.len(), output.len()], input, layer, output)
+    }
+
     /// Int8 depthwise convolution with packed weights and as many outputs as inputs; `scratch` as above.
     fn depthwise_conv_2d_packed(
         window: &Window,

@@ -42,6 +42,18 @@ fn are_apart(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.end <= b.start || b.end <= a.start || a.is_empty() || b.is_empty()
 }
 
+/// Whether one range ends where the other begins, or before.
+#[inline(always)]
+fn follow(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.end <= b.start || b.end <= a.start
+}
+
+/// The length of a range that is inside a memory.
+#[inline(always)]
+fn length(range: &Range<usize>) -> usize {
+    range.end.wrapping_sub(range.start)
+}
+
 impl<'a, const N: usize> Parts<'a, N> {
     /// Takes the parts out of `memory`; `None` where one reaches outside, where two share a byte, or for more than [`MOST`].
     pub fn take(memory: &'a mut [u8], ranges: [Range<usize>; N]) -> Option<Self> {
@@ -82,12 +94,10 @@ pub fn three(memory: &mut [u8], read: Range<usize>, written: [Range<usize>; 2]) 
     if !is_inside(&read, bytes) || !is_inside(&first, bytes) || !is_inside(&second, bytes) {
         return None;
     }
-    let follow = |a: &Range<usize>, b: &Range<usize>| a.end <= b.start || b.end <= a.start;
     if !follow(&read, &first) || !follow(&read, &second) || !follow(&first, &second) {
         return None;
     }
     let start = memory.as_mut_ptr();
-    let length = |part: &Range<usize>| part.end.wrapping_sub(part.start);
     // SAFETY: all three lie within `memory`, which is borrowed for as long as they live, and no byte belongs to two.
     Some(unsafe {
         (
@@ -96,6 +106,26 @@ pub fn three(memory: &mut [u8], read: Range<usize>, written: [Range<usize>; 2]) 
                 slice::from_raw_parts_mut(start.add(first.start), length(&first)),
                 slice::from_raw_parts_mut(start.add(second.start), length(&second)),
             ],
+        )
+    })
+}
+
+/// A part to read and one to write, as [`three`].
+#[inline(always)]
+pub fn two(memory: &mut [u8], read: Range<usize>, written: Range<usize>) -> Option<(&[u8], &mut [u8])> {
+    let bytes = memory.len();
+    if !is_inside(&read, bytes) || !is_inside(&written, bytes) {
+        return None;
+    }
+    if !follow(&read, &written) {
+        return None;
+    }
+    let start = memory.as_mut_ptr();
+    // SAFETY: both lie within `memory`, which is borrowed for as long as they live, and share no byte.
+    Some(unsafe {
+        (
+            slice::from_raw_parts(start.add(read.start), length(&read)),
+            slice::from_raw_parts_mut(start.add(written.start), length(&written)),
         )
     })
 }
@@ -132,6 +162,11 @@ mod tests {
                 read.to_vec()
             });
             assert_eq!((&found, ours), (&expected, theirs), "{ranges:?}");
+            let [read, first, _] = ranges.clone();
+            let expected = disjoint(&mut memory.clone(), [read.clone(), first.clone(), 0..0]);
+            let mut ours = memory;
+            let found = two(&mut ours, read, first).map(|(read, _)| read.to_vec());
+            assert_eq!(found, expected, "{ranges:?}");
             // These may be empty anywhere in the memory.
             theirs = memory;
             let others = ranges.clone().map(|range| if range.is_empty() && range.end <= 12 { 0..0 } else { range });

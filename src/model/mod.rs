@@ -140,20 +140,9 @@ impl<'m> Model<'m> {
         &self.content.program
     }
 
-    /// The operator of a kind and its place in the list, looked for from a place on.
-    pub(crate) fn operator(&self, kind: u16, from: usize) -> Option<(usize, &'static Operator)> {
-        let mut place = from;
-        for _ in self.operators {
-            let operator = *self.operators.get(place)?;
-            if operator.kind as u16 == kind {
-                return Some((place, operator));
-            }
-            place = place.wrapping_add(1);
-            if place == self.operators.len() {
-                place = 0;
-            }
-        }
-        None
+    /// The operator of a kind.
+    pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
+        self.operators.iter().copied().find(|operator| operator.kind as u16 == kind)
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {

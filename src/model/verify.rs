@@ -30,7 +30,7 @@ pub(super) fn verify(model: &Model<'_>) -> Result<(), Error> {
     for (step, record) in program.steps.iter().enumerate() {
         let number = record.kind;
         let not_linked = || Error::OperatorNotLinked { step, kind: OpKind::from_number(number), number };
-        let (_, operator) = model.operator(number, 0).ok_or_else(not_linked)?;
+        let operator = model.operator(number).ok_or_else(not_linked)?;
         (operator.verify)(&StepView { record, tables: &tables }).map_err(|error| Error::Step { step, error })?;
     }
     if head_fits(model) { Ok(()) } else { Err(Error::Head) }

@@ -275,4 +275,6 @@ kinds! {
     Conv2dPlainPacked = 126,
     /// Depthwise convolution of int8 with weights packed for a core, down the columns of an image.
     DepthwiseColumnsPacked = 127,
+    /// Dense layer of int8 with weights packed for a core, of 16 bits each.
+    FullyConnectedWidePacked = 128,
 }

@@ -45,18 +45,32 @@ pub static DEPTHWISE_COLUMNS: Operator = Operator {
     },
 };
 /// Dense layer of one row; more rows are a convolution over an image of one row.
-pub static FULLY_CONNECTED: Operator =
-    Operator { kind: OpKind::FullyConnectedPacked, verify: verify_fully_connected, run: run_fully_connected };
+pub static FULLY_CONNECTED: Operator = Operator {
+    kind: OpKind::FullyConnectedPacked,
+    verify: |view| verify_fully_connected(view, Form::Convolution),
+    run: run_fully_connected,
+};
+/// The same with weights of 16 bits, which works on the inputs as they are.
+pub static FULLY_CONNECTED_WIDE: Operator = Operator {
+    kind: OpKind::FullyConnectedWidePacked,
+    verify: |view| verify_fully_connected(view, Form::WideDense),
+    run: run_fully_connected_wide,
+};
 
-/// The kind of the steps with a window that layouts of a form are for.
+/// The kind of the steps that layouts of a form are for; dense layers of one row with the weights of a convolution are
+/// [`OpKind::FullyConnectedPacked`].
 pub const fn kind(form: Form) -> OpKind {
     match form {
         Form::Convolution => OpKind::Conv2dPacked,
         Form::PlainConvolution => OpKind::Conv2dPlainPacked,
         Form::Depthwise => OpKind::DepthwiseConv2dPacked,
         Form::DepthwiseColumns => OpKind::DepthwiseColumnsPacked,
+        Form::WideDense => OpKind::FullyConnectedWidePacked,
     }
 }
+
+/// The fewest inputs of a dense layer with weights of 16 bits.
+pub const LEAST_WIDE_DEPTH: usize = 4;
 
 /// Parameters of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
@@ -168,13 +182,14 @@ fn run_window(call: &mut Call<'_, '_>, kernel: Kernel) -> kernels::Result {
     kernel(&window, channels, bytemuck::cast_slice(x), &layer, elements(scratch)?, bytemuck::cast_slice_mut(codes))
 }
 
-fn verify_fully_connected(view: &StepView<'_>) -> Result<(), Error> {
+fn verify_fully_connected(view: &StepView<'_>, form: Form) -> Result<(), Error> {
     let step = view.expect_layer::<DenseParameters>()?;
     let [depth, outputs] = [step.input, step.output].map(Tensor::elements);
-    if step.parameters.depth as usize != depth {
+    let least = if form == Form::WideDense { LEAST_WIDE_DEPTH } else { 1 };
+    if step.parameters.depth as usize != depth || depth < least {
         return Err(Error::Shape);
     }
-    step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], Form::Convolution)
+    step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], form)
 }
 
 fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
@@ -183,4 +198,11 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
     let (x, scratch, codes) = call.memory_of(&step)?;
     let (x, scratch, codes) = (bytemuck::cast_slice(x), elements(scratch)?, bytemuck::cast_slice_mut(codes));
     Active::fully_connected_packed(x, &layer, scratch, codes)
+}
+
+fn run_fully_connected_wide(call: &mut Call<'_, '_>) -> kernels::Result {
+    let step = call.view.layer::<DenseParameters>()?;
+    let layer = step.parameters.weights.layer(call.view, &step)?;
+    let (x, codes) = call.operands_of(&step)?;
+    Active::fully_connected_wide_packed(bytemuck::cast_slice(x), &layer, bytemuck::cast_slice_mut(codes))
 }

@@ -307,10 +307,17 @@ impl<'m> Call<'_, 'm> {
     /// The bytes of a layer's input in the arena, its scratch memory and the bytes of its output.
     #[inline(always)]
     pub(super) fn memory_of<P>(&mut self, layer: &Layer<'_, P>) -> Result<LayerMemory<'_>, OutOfBounds> {
-        let [x, codes] = [layer.input, layer.output].map(|tensor| tensor.span().range());
+        let (x, codes) = (layer.input.span().range(), layer.output.span().range());
         let (x, [scratch, codes]) =
             parts::three(self.arena, x, [self.view.record.scratch.range(), codes]).ok_or(OutOfBounds)?;
         Ok((x, scratch, codes))
+    }
+
+    /// The bytes of a layer's input in the arena and those of its output.
+    #[inline(always)]
+    pub(super) fn operands_of<P>(&mut self, layer: &Layer<'_, P>) -> Result<(&[u8], &mut [u8]), OutOfBounds> {
+        let (x, codes) = (layer.input.span().range(), layer.output.span().range());
+        parts::two(self.arena, x, codes).ok_or(OutOfBounds)
     }
 
     /// The same for an input that may be a constant.

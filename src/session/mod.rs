@@ -28,7 +28,7 @@ pub use io::Prediction;
 
 use crate::model::{ALIGNMENT, Model};
 pub use crate::ops::Element;
-use crate::ops::{Call, Operator, StepView};
+use crate::ops::{Call, StepView};
 
 /// Watches a session step by step: for profiling and calibration. Every method does nothing by default.
 pub trait Observer {
@@ -94,16 +94,21 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
         let tables = &self.model.program().tables;
-        let mut last: Option<(usize, &Operator)> = None;
-        for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
+        let steps = self.model.program().steps;
+        let Some(first) = steps.first() else { return Ok(()) };
+        // Steps of one kind often follow each other, or take turns with those of another.
+        let mut last = self.model.operator(first.kind).ok_or(Error::NotVerified)?;
+        let mut before = last;
+        for (step, record) in steps.iter().take(count).enumerate() {
             observer.before_step(step);
-            // Steps of one kind often follow each other, those of others stand close in the list.
-            let same = last.filter(|(_, operator)| operator.kind as u16 == record.kind);
-            let from = last.map_or(0, |(place, _)| place);
-            let found = same.or_else(|| self.model.operator(record.kind, from)).ok_or(Error::NotVerified)?;
+            if last.kind as u16 != record.kind {
+                core::mem::swap(&mut last, &mut before);
+                if last.kind as u16 != record.kind {
+                    last = self.model.operator(record.kind).ok_or(Error::NotVerified)?;
+                }
+            }
             let view = &StepView { record, tables };
-            (found.1.run)(&mut Call { view, arena: self.arena }).map_err(|_| Error::Step { step })?;
-            last = Some(found);
+            (last.run)(&mut Call { view, arena: self.arena }).map_err(|_| Error::Step { step })?;
             observer.after_step(step, self.arena);
         }
         Ok(())

@@ -39,6 +39,10 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
     for target in [Target::Mve, Target::Armv7m] {
         compiled(&eights, target);
     }
+    let few_outputs = few_outputs(random);
+    for target in [Target::Any, Target::Dsp] {
+        compiled(&few_outputs, target);
+    }
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
         compiled(&graph, Target::Any);
     }
@@ -221,6 +225,18 @@ fn eights(random: &mut Random) -> Graph {
     let operands = [x, net.weights(&[3, 16]), net.bias(3, 10.0)];
     let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 3]);
     net.finish(&[x])
+}
+
+/// Dense layers of one to four outputs.
+fn few_outputs(random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(DataType::Int8, &[1, 10], random);
+    let outputs: Vec<TensorId> = (1..=4)
+        .map(|outputs| {
+            let operands = [x, net.weights(&[outputs, 10]), net.bias(outputs, 10.0)];
+            net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, outputs])
+        })
+        .collect();
+    net.finish(&outputs)
 }
 
 /// What moves elements, and what resizes.

@@ -30,8 +30,8 @@ pub struct Arguments {
     /// Leaves the f32 head out of the file: smaller, but devices can't fine-tune.
     #[arg(long)]
     frozen: bool,
-    /// The core that weights are packed for: m4, m7, m33, m3 or m0 run faster on these, and on no other board; any runs
-    /// on all.
+    /// The core that weights are packed for: m4, m7, m33, m3, m0 or m55 run faster on these, and on no other board; any
+    /// runs on all. With m4-wide, m7-wide or m33-wide dense layers have weights of 16 bits: faster, and twice as large.
     #[arg(long, default_value = "any", value_name = "CORE")]
     target: Target,
     #[command(flatten)]

@@ -21,7 +21,9 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dPacked | OpKind::DepthwiseColumnsPacked => {
             taps(&decode::<packed_layer::Parameters>(step)?.window)
         }
-        OpKind::FullyConnectedPacked => decode::<packed_layer::DenseParameters>(step)?.depth.into(),
+        OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {
+            decode::<packed_layer::DenseParameters>(step)?.depth.into()
+        }
         OpKind::Conv2dFloat32 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<FloatLayer>>(step)?)?,
         OpKind::DepthwiseConv2dInt8 => taps(&decode::<depthwise_conv_2d::Parameters<QuantizedLayer>>(step)?.window),
         OpKind::DepthwiseConv2dFloat32 => taps(&decode::<depthwise_conv_2d::Parameters<FloatLayer>>(step)?.window),

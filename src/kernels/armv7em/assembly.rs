@@ -15,6 +15,7 @@ global_asm!(
     include_str!("widen.s"),
     include_str!("matrix.s"),
     include_str!("dense.s"),
+    include_str!("wide_dense.s"),
     include_str!("depthwise.s"),
     include_str!("columns.s"),
     include_str!("pooling.s"),
@@ -106,6 +107,20 @@ pub struct Dense {
     pub quads: usize,
     /// 0 for a zero point of -128.
     pub any_zero_point: i32,
+}
+
+/// What the dense kernels for wide weights are given; see `wide_dense.s`.
+#[repr(C)]
+pub struct WideDense {
+    pub stream: *const u32,
+    pub output: *mut i8,
+    pub inputs: *const i8,
+    pub words: usize,
+    /// How many inputs are missing to a whole last word; 0 where there are no more than `words`.
+    pub missing: usize,
+    pub records: usize,
+    /// How many channels the last record has in common with the one before.
+    pub shared: usize,
 }
 
 /// What the depthwise kernel is given; see `depthwise.s`.
@@ -293,6 +308,14 @@ unsafe extern "C" {
     pub fn nervelet_matrix_plain(frame: *const Matrix);
     /// Computes all records for one pixel.
     pub fn nervelet_dense(frame: *const Dense);
+    /// Computes records of one channel from weights of 16 bits.
+    pub fn nervelet_wide_dense_1(frame: *const WideDense);
+    /// The same for two channels.
+    pub fn nervelet_wide_dense_2(frame: *const WideDense);
+    /// The same for three channels.
+    pub fn nervelet_wide_dense_3(frame: *const WideDense);
+    /// The same for four channels.
+    pub fn nervelet_wide_dense_4(frame: *const WideDense);
     /// Makes the inputs of the dense kernel.
     pub fn nervelet_spread(codes: *const i8, count: usize, target: *mut u32);
     /// Computes all records for a run of pixels.

@@ -6,6 +6,7 @@
 //! | `widen.s` | input codes once become 16-bit factors, in the order of the matrix kernel |
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | two channels of one row of inputs: dense layers, single pixels |
+//! | `wide_dense.s` | up to four channels of one row of inputs, weights of 16 bits: dense layers of few outputs |
 //! | `depthwise.s` | four channels of one pixel, any taps |
 //! | `columns.s` | depthwise 3 x 3: pairs of rows widened once, four outputs down a column at a time |
 //! | `pooling.s` | sums of four channels in two words, the largest in one |
@@ -30,6 +31,7 @@ mod dot;
 mod pooling;
 mod rows;
 mod wide;
+mod wide_dense;
 
 use super::blocked_attention;
 use super::packing::{self, armv7em::Layout};
@@ -78,6 +80,11 @@ impl Core for Armv7em {
     #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         dense::fully_connected(input, layer, scratch, output)
+    }
+
+    #[inline(always)]
+    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+        wide_dense::fully_connected(input, layer, output)
     }
 
     fn depthwise_conv_2d_packed(

@@ -27,6 +27,15 @@ pub enum Layout {
     /// Depthwise 3 x 3 with stride 1, four channels a record: for each channel and column the words `[top middle]` and
     /// `[middle bottom]` of 16-bit weights, 256 times as large. So are biases.
     DepthwiseColumns = 4,
+    /// A dense layer of one output channel, rows padded as above. Of 4 weights the even and the odd ones are a word each,
+    /// of 16-bit weights, 256 times as large. A bias is `256 * (bias - zero_point * sum of weights)`.
+    WideRow = 5,
+    /// The same for two output channels: of 4 weights first the even ones of all channels, then the odd ones.
+    WidePair = 6,
+    /// The same for three output channels.
+    WideTriple = 7,
+    /// The same for four output channels a record.
+    WideQuads = 8,
 }
 
 /// The most output rows that [`Layout::DepthwiseColumns`] is computed for at once, and the pairs of rows they need.
@@ -41,6 +50,10 @@ impl Records for Layout {
             2 => Some(Layout::SharedRowPairs),
             3 => Some(Layout::DepthwiseQuads),
             4 => Some(Layout::DepthwiseColumns),
+            5 => Some(Layout::WideRow),
+            6 => Some(Layout::WidePair),
+            7 => Some(Layout::WideTriple),
+            8 => Some(Layout::WideQuads),
             _ => None,
         }
     }
@@ -55,12 +68,14 @@ impl Records for Layout {
             Layout::SharedRowPairs => Form::Convolution,
             Layout::DepthwiseQuads => Form::Depthwise,
             Layout::DepthwiseColumns => Form::DepthwiseColumns,
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => Form::WideDense,
         }
     }
 
     fn computes(self, window: &Window) -> bool {
         let Window { input, output, kernel, stride, dilation, padding } = window;
         match self {
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => *window == Window::pixel(),
             Layout::RowPairs => in_blocks(window),
             Layout::SharedRowPairs | Layout::DepthwiseQuads => true,
             // At most one row of padding above and below.
@@ -79,17 +94,29 @@ impl Records for Layout {
     }
 
     fn lanes(self) -> usize {
-        if self.form().is_depthwise() { 4 } else { 2 }
+        match self {
+            Layout::WideRow => 1,
+            Layout::RowPairs | Layout::SharedRowPairs | Layout::WidePair => 2,
+            Layout::WideTriple => 3,
+            Layout::DepthwiseQuads | Layout::DepthwiseColumns | Layout::WideQuads => 4,
+        }
+    }
+
+    fn holds(self, channels: usize) -> bool {
+        match self {
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple => channels == self.lanes(),
+            _ => channels >= self.lanes(),
+        }
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {
         let (padded_row, depth) = match self {
-            Layout::RowPairs | Layout::SharedRowPairs => {
+            _ if !self.form().is_depthwise() => {
                 let padded = row.saturating_add(3) & !3;
                 (padded, rows.saturating_mul(padded))
             }
             Layout::DepthwiseQuads => (row, rows.saturating_mul(row).saturating_add(1) & !1),
-            Layout::DepthwiseColumns => (row, rows.saturating_mul(row)),
+            _ => (row, rows.saturating_mul(row)),
         };
         Filter { rows, row, padded_row, depth }
     }
@@ -99,6 +126,7 @@ impl Records for Layout {
             Layout::RowPairs | Layout::SharedRowPairs => (depth / 2).saturating_add(8),
             Layout::DepthwiseQuads => depth.saturating_mul(2).saturating_add(16),
             Layout::DepthwiseColumns => 40,
+            _ => (depth / 2).saturating_add(4).saturating_mul(self.lanes()),
         }
     }
 
@@ -111,7 +139,7 @@ impl Records for Layout {
                 i32::from(shifted as i16).wrapping_sub(i32::from(shifted as i8)) >> 8
             }
             Layout::SharedRowPairs => i32::from(shifted as i8),
-            Layout::DepthwiseQuads | Layout::DepthwiseColumns => i32::from(shifted as i16) >> 8,
+            _ => i32::from(shifted as i16) >> 8,
         })
     }
 
@@ -119,6 +147,9 @@ impl Records for Layout {
         match self {
             Layout::RowPairs => bias.wrapping_add(products),
             Layout::DepthwiseQuads | Layout::DepthwiseColumns => bias.wrapping_add(products.wrapping_mul(256)),
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => weights
+                .fold(bias, |sum, weight| sum.wrapping_add(weight.wrapping_mul(zero_point.wrapping_mul(256))))
+                .wrapping_add(products.wrapping_mul(256)),
             Layout::SharedRowPairs => {
                 let start = weights.enumerate().fold(bias, |sum, (k, weight)| {
                     let factor = zero_point.wrapping_mul(256).wrapping_add(if k.is_multiple_of(2) { 0 } else { 127 });
@@ -168,6 +199,7 @@ impl Records for Layout {
             }
             // Three columns of four planes.
             Layout::DepthwiseColumns => 3 * 4 * COLUMN_PAIRS,
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => 0,
         }
     }
 }
@@ -182,7 +214,7 @@ impl Layout {
     }
 
     /// The byte of weight `k` of a lane, from the start of its record.
-    const fn weight_byte(self, lane: usize, k: usize) -> usize {
+    fn weight_byte(self, lane: usize, k: usize) -> usize {
         match self {
             Layout::RowPairs => 8 + k / 4 * 8 + k % 2 * 4 + k % 4 / 2 * 2 + lane,
             // The halfword that it shares.
@@ -190,6 +222,10 @@ impl Layout {
             Layout::DepthwiseQuads => 16 + k / 2 * 16 + lane * 4 + k % 2 * 2,
             // The middle row is there twice.
             Layout::DepthwiseColumns => 16 + lane * 24 + k % 3 * 8 + k / 3 * 2 + k / 6 * 2,
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => {
+                let lanes = self.lanes();
+                4 * (lanes * (1 + k / 4 * 2 + k % 2) + lane) + k % 4 / 2 * 2
+            }
         }
     }
 }
@@ -201,9 +237,15 @@ mod tests {
     #[test]
     fn weights_of_a_record_lie_apart() {
         // Two weights of a dense filter share their bytes; the weights of the columns' middle row are there twice.
-        for (layout, bytes, shared) in
-            [(Layout::RowPairs, 1, 1), (Layout::SharedRowPairs, 2, 2), (Layout::DepthwiseQuads, 2, 1)]
-        {
+        for (layout, bytes, shared) in [
+            (Layout::RowPairs, 1, 1),
+            (Layout::SharedRowPairs, 2, 2),
+            (Layout::DepthwiseQuads, 2, 1),
+            (Layout::WideRow, 2, 1),
+            (Layout::WidePair, 2, 1),
+            (Layout::WideTriple, 2, 1),
+            (Layout::WideQuads, 2, 1),
+        ] {
             let depth = 16;
             let mut taken = std::vec![false; layout.record_words(depth) * 4];
             for lane in 0..layout.lanes() {

@@ -55,6 +55,8 @@ pub enum Form {
     Depthwise,
     /// The same, down the columns of an image.
     DepthwiseColumns,
+    /// A dense layer whose weights have 16 bits.
+    WideDense,
 }
 
 impl Form {
@@ -80,6 +82,11 @@ pub trait Records: Copy {
 
     /// Output channels of one record.
     fn lanes(self) -> usize;
+
+    /// Whether a layout holds so many channels: as a rule the last record may overlap the one before.
+    fn holds(self, channels: usize) -> bool {
+        channels >= self.lanes()
+    }
 
     /// The extents of a filter of `rows` rows with `row` weights each; for a depthwise filter a row is one of taps.
     fn filter(self, rows: usize, row: usize) -> Filter;
@@ -205,6 +212,11 @@ impl Layout {
         each_core!(self, own => own.lanes())
     }
 
+    /// Whether the layout holds so many channels.
+    pub fn holds(self, channels: usize) -> bool {
+        each_core!(self, own => own.holds(channels))
+    }
+
     /// The extents of a filter, see [`Records::filter`].
     pub fn filter(self, rows: usize, row: usize) -> Filter {
         each_core!(self, own => own.filter(rows, row))
@@ -321,7 +333,7 @@ impl PackedLayer<'_> {
     pub fn verify(&self, filter: &Filter, channels: usize) -> bool {
         let Packing { layout, shifts_right } = self.packing;
         let words = layout.record_words(filter.depth);
-        let fits = channels >= layout.lanes()
+        let fits = layout.holds(channels)
             && (1..=MAX_DEPTH).contains(&filter.depth)
             && Some(self.words.len()) == layout.records(channels).checked_mul(words);
         fits && each_core!(layout, own => self.words.chunks_exact(words).all(|record| {

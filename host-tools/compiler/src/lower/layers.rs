@@ -34,7 +34,12 @@ impl Lowering<'_> {
             OpKind::Conv2dInt8 => {
                 let shape = if groups == 1 { self.shape(node, &window, false)? } else { None };
                 if let Some(packed) = self.packed(node, shape, channels, activation, exact_product)? {
-                    return self.packed_window(node, window, &packed);
+                    return match shape {
+                        Some(Shape { window, channels: [depth, _], .. }) if window == kernels::Window::pixel() => {
+                            self.packed_row(node, u32::try_from(depth)?, &packed)
+                        }
+                        _ => self.packed_window(node, window, &packed),
+                    };
                 }
                 let layer = self.quantized_layer(node, channels, activation, exact_product)?;
                 self.step(node, kind, 1, &conv_2d::Parameters { window, groups, layer })
@@ -118,9 +123,7 @@ impl Lowering<'_> {
                     if image[1] > 1 {
                         return self.packed_rows(node, [image[1], depth as usize, channels], &packed);
                     }
-                    let parameters = packed_layer::DenseParameters { depth, weights: packed.weights };
-                    self.step(node, OpKind::FullyConnectedPacked, 1, &parameters)?;
-                    return self.give_scratch(&packed);
+                    return self.packed_row(node, depth, &packed);
                 }
                 let layer = self.quantized_layer(node, channels, activation, product)?;
                 self.step(node, kind, 1, &fully_connected::Parameters { depth, layer })
@@ -198,6 +201,14 @@ impl Lowering<'_> {
         };
         let kind = packed_layer::kind(packed.packing.layout.form());
         Ok(Some(Packed { weights, kind, scratch: [packed.least_scratch, packed.most_scratch] }))
+    }
+
+    /// A packed dense layer of one row.
+    fn packed_row(&mut self, node: &Node, depth: u32, packed: &Packed) -> Result<()> {
+        // Most layouts of a convolution serve a dense layer as well.
+        let kind = if packed.kind == OpKind::Conv2dPacked { OpKind::FullyConnectedPacked } else { packed.kind };
+        self.step(node, kind, 1, &packed_layer::DenseParameters { depth, weights: packed.weights })?;
+        self.give_scratch(packed)
     }
 
     /// A packed dense layer of many rows: a convolution over an image of one row, which is another view of its tensors.

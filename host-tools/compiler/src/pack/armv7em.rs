@@ -5,15 +5,25 @@ use nervelet::kernels::packing::armv7em::{COLUMN_PAIRS, Layout};
 use nervelet::kernels::packing::{self, Records, in_blocks, padded_image_words, staging_words};
 use nervelet::kernels::scaling::{Scaling, Sums};
 
+use nervelet::ops::packed_layer::LEAST_WIDE_DEPTH;
+
 use super::{Channel, Choice, Shape};
 
-/// The layouts for a layer, the fastest first.
-pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
+/// Outputs that don't pay for bringing the inputs of a dense layer into another form, and have few weights.
+pub(super) const FEW_OUTPUTS: usize = 4;
+
+/// The layouts for a layer, the fastest first; dense layers of up to so many outputs get weights of 16 bits.
+pub(super) fn choose(shape: &Shape, most_wide: usize) -> Vec<Choice> {
     let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
     let [rows, columns] = window.kernel;
     // Short columns don't pay for their packing.
     let by_columns = Layout::DepthwiseColumns.computes(&window) && window.output[0] >= 8;
+    let wide = Layout::WideQuads.computes(&window) && inputs >= LEAST_WIDE_DEPTH && outputs <= most_wide;
     let layouts: &[Layout] = match depthwise {
+        false if wide && outputs == 1 => &[Layout::WideRow],
+        false if wide && outputs == 2 => &[Layout::WidePair, Layout::SharedRowPairs],
+        false if wide && outputs == 3 => &[Layout::WideTriple, Layout::SharedRowPairs],
+        false if wide => &[Layout::WideQuads, Layout::SharedRowPairs, Layout::RowPairs],
         false => &[Layout::SharedRowPairs, Layout::RowPairs],
         true if inputs == 1 && outputs > 1 => &[Layout::SharedRowPairs, Layout::RowPairs],
         true if inputs == outputs && by_columns => &[Layout::DepthwiseColumns],
@@ -111,8 +121,11 @@ fn bias(layout: Layout, channel: &Channel, zero_point: i32) -> Option<u32> {
     let total = |first: usize| channel.filter.iter().skip(first).map(|weight| i64::from(*weight));
     let mut bias = 256 * i64::from(channel.bias);
     let mut fits = low >= -largest && high < largest;
+    if !layout.form().is_depthwise() {
+        bias -= 256 * i64::from(zero_point) * total(0).sum::<i64>();
+    }
     if layout == Layout::SharedRowPairs {
-        bias -= 256 * i64::from(zero_point) * total(0).sum::<i64>() + 127 * total(1).step_by(2).sum::<i64>();
+        bias -= 127 * total(1).step_by(2).sum::<i64>();
         fits &= channel.filter.chunks_exact(2).all(|pair| i16::try_from(shared(pair[0], pair[1])).is_ok());
     }
     fits.then_some(bias as u32)
@@ -142,6 +155,16 @@ fn interleave(layout: Layout, filters: &[&[i8]]) -> Vec<u32> {
                 [k, k + 1].map(|k| {
                     let bytes = [filters[0][k], filters[1][k], filters[0][k + 2], filters[1][k + 2]];
                     u32::from_le_bytes(bytes.map(|weight| weight as u8))
+                })
+            })
+            .collect(),
+        Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => (0..depth)
+            .step_by(4)
+            .flat_map(|k| [k, k + 1])
+            .flat_map(|k| {
+                filters.iter().map(move |filter| {
+                    let [first, second] = [k, k + 2].map(|k| u32::from(filter[k] as u8));
+                    first << 8 | second << 24
                 })
             })
             .collect(),

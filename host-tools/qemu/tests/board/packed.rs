@@ -290,7 +290,8 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
         // Files name a core for their packed layers.
-        let forms = [Form::Convolution, Form::PlainConvolution, Form::Depthwise, Form::DepthwiseColumns];
+        let forms =
+            [Form::Convolution, Form::PlainConvolution, Form::Depthwise, Form::DepthwiseColumns, Form::WideDense];
         let windows = forms.map(packed_layer::kind);
         let is_packed = |kind| kind == OpKind::FullyConnectedPacked || windows.contains(&kind);
         let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
@@ -364,6 +365,7 @@ fn random_layers_on_the_m55() {
 fn small_dense_layers_on_every_core() {
     for (name, target, seed) in [
         ("qemu-m4", Target::Dsp, 700),
+        ("qemu-m4", Target::DspWide, 705),
         ("qemu-m3", Target::Armv7m, 710),
         ("qemu-m0", Target::Armv6m, 720),
         ("qemu-m55", Target::Mve, 730),
