@@ -36,7 +36,7 @@ pub const LEAST_SEGMENT: usize = 64;
 
 /// The words of `inputs` widened inputs: of each four three words a pair.
 pub const fn segment_words(inputs: usize) -> usize {
-    inputs.div_ceil(4).saturating_mul(6)
+    inputs.div_ceil(4).wrapping_mul(6)
 }
 
 /// The scratch words for a window of [`Layout::ChannelPairs`] that does not lie in the image in one piece.
@@ -46,8 +46,14 @@ pub const fn window_words(window: &Window, filter: &Filter) -> usize {
 
 impl Records for Layout {
     fn from_number(number: u8) -> Option<Self> {
-        let all = [Layout::Channels, Layout::Taps, Layout::ChannelPairs, Layout::ChannelTriples];
-        all.into_iter().find(|layout| layout.number() == number)
+        // The numbers are the variants' own, so that this is the check of a range.
+        Some(match number {
+            32 => Layout::Channels,
+            33 => Layout::Taps,
+            34 => Layout::ChannelPairs,
+            35 => Layout::ChannelTriples,
+            _ => return None,
+        })
     }
 
     fn number(self) -> u8 {
@@ -61,7 +67,10 @@ impl Records for Layout {
     fn computes(self, window: &Window) -> bool {
         match self {
             Layout::Channels => in_blocks(window),
-            Layout::ChannelTriples => Window { stride: [1; 2], dilation: [1; 2], ..*window } == Window::pixel(),
+            Layout::ChannelTriples => {
+                let Window { input, output, kernel, padding, .. } = *window;
+                (input, output, kernel, padding) == ([1; 2], [1; 2], [1; 2], [0; 2])
+            }
             Layout::Taps | Layout::ChannelPairs => true,
         }
     }
@@ -104,7 +113,7 @@ impl Records for Layout {
 
     fn largest_sum(self, depth: usize, bias: i32) -> i64 {
         // Twice what it is: without long multiplications the product needs a bit more.
-        2 * ((depth as i64).saturating_mul(128 * 128) + i64::from(bias.unsigned_abs()))
+        ((depth as i64) << 15).wrapping_add(i64::from(bias.unsigned_abs()) << 1)
     }
 
     fn sum(self, bias: i32, zero_point: i32, weights: impl Iterator<Item = i32>, products: i32) -> i32 {
@@ -112,55 +121,78 @@ impl Records for Layout {
         bias.wrapping_add(total.wrapping_mul(zero_point)).wrapping_add(products)
     }
 
+    fn scales(self, scale: &[u32], _shifts_right: bool, largest: i64, _zero_point: i32) -> bool {
+        let [mantissa, right] = [0, 1].map(|at| scale.get(at).map_or(i32::MIN, |word| *word as i32));
+        mantissa >= 0 && (1..=31).contains(&right) && largest < 1 << 30
+    }
+
     fn admits(self, record: &[u32], depth: usize) -> bool {
-        let multipliers = record.rchunks(2 * self.lanes()).next().unwrap_or_default();
-        let shifts_right = multipliers.iter().skip(1).step_by(2).all(|right| (1..=31).contains(right));
-        if self == Layout::ChannelTriples {
-            return shifts_right;
-        }
-        let fours = match record.get(self.lanes()) {
+        // Words whose magnitudes add up, where four products fit 16 bits; bits by which their bytes differ from weights.
+        let (words, flipped) = match self {
+            Layout::Channels | Layout::Taps => (1, 0),
+            Layout::ChannelPairs => (2, 0x8080_8080),
+            Layout::ChannelTriples => return true,
+        };
+        let (head, weights) = record.split_at_checked(self.lanes().wrapping_add(1)).unwrap_or_default();
+        let fours = match head.last() {
             Some(&FOURS) => true,
             Some(0) => false,
             _ => return false,
         };
-        let head = self.lanes() + 1;
-        let weights = record.get(head..head.saturating_add(depth / 4 * self.lanes())).unwrap_or_default();
-        // The magnitudes of the lower and of the upper two weights of a word.
-        let magnitudes = |word: u32| {
-            let [a, b, c, d] = word.to_le_bytes().map(|byte| u32::from(byte.cast_signed().unsigned_abs()));
-            [a + b, c + d]
-        };
-        let apart = |sums: [u32; 2]| sums.iter().all(|sum| *sum <= 255);
-        let apart = match self {
-            Layout::Taps | Layout::ChannelTriples => true,
-            Layout::Channels if fours => weights.iter().all(|word| magnitudes(*word).iter().sum::<u32>() <= 255),
-            Layout::Channels => weights.iter().all(|word| apart(magnitudes(*word))),
-            // Bytes are 128 more than weights: as signed ones they differ in the upper bit.
-            Layout::ChannelPairs => weights.chunks(2).all(|words| {
-                let mut sums = words.iter().map(|word| magnitudes(word ^ 0x8080_8080));
-                if fours { apart(sums.fold([0; 2], |[a, b], [c, d]| [a + c, b + d])) } else { sums.all(apart) }
-            }),
-        };
-        apart && shifts_right
+        let weights = weights.get(..(depth / 4).wrapping_mul(words)).unwrap_or_default();
+        self == Layout::Taps
+            || weights.chunks(if fours { words } else { 1 }).all(|words| {
+                let sums = words.iter().fold(0_u32, |sums, word| sums.wrapping_add(magnitudes(word ^ flipped)));
+                let four_of_a_word = fours && self == Layout::Channels;
+                let sums = if four_of_a_word { sums.wrapping_add(sums.rotate_right(16)) } else { sums };
+                sums & 0xFF00_FF00 == 0
+            })
     }
 
     fn scratch_words(self, window: &Window, channels: usize) -> usize {
         let [rows, columns] = window.kernel;
         let filter = self.filter(rows, if self == Layout::Taps { columns } else { columns.saturating_mul(channels) });
+        // Filters have at most `MAX_DEPTH` weights: nothing wraps.
         match self {
             // Four pixels, two words for each input.
-            Layout::Channels => staging_words(window, &filter).saturating_add(filter.depth.saturating_mul(2)),
+            Layout::Channels => staging_words(window, &filter).wrapping_add(filter.depth.wrapping_mul(2)),
             // A pixel of zeros and two tables of taps for four pixels; the codes of these where there are fewer.
             Layout::Taps => {
-                let table = rows.saturating_mul(columns).saturating_mul(4);
                 let codes = if in_blocks(window) { 0 } else { channels };
-                channels.div_ceil(4).saturating_add(table.saturating_mul(2)).saturating_add(codes)
+                let tables = rows.wrapping_mul(columns).wrapping_mul(8);
+                channels.div_ceil(4).wrapping_add(tables).wrapping_add(codes)
             }
             Layout::ChannelPairs => {
                 let segment = segment_words(if filter.depth < LEAST_SEGMENT { filter.depth } else { LEAST_SEGMENT });
-                window_words(window, &filter).saturating_add(SUMS).saturating_add(segment)
+                window_words(window, &filter).wrapping_add(SUMS).wrapping_add(segment)
             }
             Layout::ChannelTriples => 0,
+        }
+    }
+}
+
+/// The magnitudes of a word's bytes, as signed numbers: the sum of the lower two and that of the upper two, as halfwords.
+const fn magnitudes(word: u32) -> u32 {
+    let signs = word >> 7 & 0x0101_0101;
+    let bytes = (word ^ signs.wrapping_mul(0xFF)).wrapping_add(signs);
+    (bytes & 0x00FF_00FF).wrapping_add(bytes >> 8 & 0x00FF_00FF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magnitudes_of_all_bytes_add_up() {
+        for a in i8::MIN..=i8::MAX {
+            for b in [i8::MIN, -127, -1, 0, 1, 126, i8::MAX] {
+                for [lower, upper] in [[[a, b], [b, a]], [[b, b], [a, a]], [[a, -1], [0, b]]] {
+                    let word = u32::from_le_bytes([lower[0], lower[1], upper[0], upper[1]].map(i8::cast_unsigned));
+                    let [low, high] =
+                        [lower, upper].map(|of| of.map(|byte| u32::from(byte.unsigned_abs())).iter().sum::<u32>());
+                    assert_eq!(magnitudes(word), low | high << 16);
+                }
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ fn pixels(
 ) -> Result {
     let step = window.dilation[1].wrapping_mul(channels);
     let row_step = window.dilation[0].wrapping_mul(window.input[1]).wrapping_mul(channels);
-    let mut pixels = output.chunks_exact_mut(channels);
+    let mut pixels = output.chunks_exact_mut(channels.max(1));
     for row in 0..window.output[0] {
         let (rows, first_row) = window.taps(0, row);
         for column in 0..window.output[1] {
@@ -54,6 +54,22 @@ struct Taps<'a> {
     row_step: usize,
 }
 
+impl Taps<'_> {
+    /// The rounded mean of one channel's `count` codes, any number of them.
+    fn mean(&self, channel: usize, count: usize) -> core::result::Result<i32, OutOfBounds> {
+        let mut sum = 0_i32;
+        let mut at = channel;
+        for _ in 0..self.rows {
+            let row = self.codes.get(at..).ok_or(OutOfBounds)?.iter().step_by(self.step.max(1));
+            sum = row.take(self.columns).fold(sum, |sum, code| sum.wrapping_add(i32::from(*code)));
+            at = at.wrapping_add(self.row_step);
+        }
+        let count = count.max(1) as u32;
+        let magnitude = (sum.unsigned_abs().wrapping_add(count / 2) / count) as i32;
+        Ok(if sum < 0 { magnitude.wrapping_neg() } else { magnitude })
+    }
+}
+
 /// A division by a number of codes, as a multiplication.
 ///
 /// A sum with half its number `c` is `n <= 128.5 c`. With `r = ceil(2^24 / c)` the product `n r` fits 32 bits, and
@@ -79,13 +95,16 @@ impl Mean {
 
 /// The rounded mean of the codes inside the image.
 pub fn average_pool_2d(window: &Window, channels: usize, input: &[i8], range: [i32; 2], output: &mut [i8]) -> Result {
-    if channels < 4 || window.kernel[0].saturating_mul(window.kernel[1]) > MOST_TAPS {
-        return reference::average_pool_2d(window, channels, input, range, output);
-    }
     let clamp = |code: i32| code.min(range[1]).max(range[0]) as i8;
     let mut mean = Mean::of(0);
     pixels(window, channels, input, output, clamp(0).into(), |taps, pixel| {
         let count = taps.rows.wrapping_mul(taps.columns);
+        if channels < 4 || count > MOST_TAPS {
+            for (channel, code) in pixel.iter_mut().enumerate() {
+                *code = clamp(taps.mean(channel, count)?);
+            }
+            return Ok(());
+        }
         if count != mean.taps {
             mean = Mean::of(count);
         }
