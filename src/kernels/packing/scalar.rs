@@ -24,6 +24,8 @@ pub enum Layout {
     /// Three output channels a record, for the only pixel: the biases, the weights as bytes in order, those of each channel
     /// in whole words. Inputs are taken as they are, which pays where they are few, or few outputs share them.
     ChannelTriples = 35,
+    /// The same with one output channel a record.
+    ChannelSingles = 36,
 }
 
 /// What a record's second number is where four products fit 16 bits; else it is 0.
@@ -52,6 +54,7 @@ impl Records for Layout {
             33 => Layout::Taps,
             34 => Layout::ChannelPairs,
             35 => Layout::ChannelTriples,
+            36 => Layout::ChannelSingles,
             _ => return None,
         })
     }
@@ -67,7 +70,7 @@ impl Records for Layout {
     fn computes(self, window: &Window) -> bool {
         match self {
             Layout::Channels => in_blocks(window),
-            Layout::ChannelTriples => {
+            Layout::ChannelTriples | Layout::ChannelSingles => {
                 let Window { input, output, kernel, padding, .. } = *window;
                 (input, output, kernel, padding) == ([1; 2], [1; 2], [1; 2], [0; 2])
             }
@@ -77,14 +80,14 @@ impl Records for Layout {
 
     fn lanes(self) -> usize {
         match self {
-            Layout::Channels | Layout::Taps => 1,
+            Layout::Channels | Layout::Taps | Layout::ChannelSingles => 1,
             Layout::ChannelPairs => 2,
             Layout::ChannelTriples => 3,
         }
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {
-        if self == Layout::ChannelTriples {
+        if matches!(self, Layout::ChannelTriples | Layout::ChannelSingles) {
             return Filter { rows, row, padded_row: row, depth: rows.saturating_mul(row) };
         }
         let padded_row = if self == Layout::Taps { row } else { row.saturating_add(3) & !3 };
@@ -96,6 +99,7 @@ impl Records for Layout {
             Layout::Channels | Layout::Taps => (depth / 4).saturating_add(4),
             Layout::ChannelPairs => (depth / 2).saturating_add(7),
             Layout::ChannelTriples => depth.div_ceil(4).saturating_mul(3).saturating_add(9),
+            Layout::ChannelSingles => depth.div_ceil(4).saturating_add(3),
         }
     }
 
@@ -108,6 +112,7 @@ impl Records for Layout {
                 let words = record.len().checked_sub(9)? / 3;
                 i32::from(byte(3 + lane * words + k / 4, k % 4)?.cast_signed())
             }
+            Layout::ChannelSingles => i32::from(byte(1 + k / 4, k % 4)?.cast_signed()),
         })
     }
 
@@ -131,7 +136,7 @@ impl Records for Layout {
         let (words, flipped) = match self {
             Layout::Channels | Layout::Taps => (1, 0),
             Layout::ChannelPairs => (2, 0x8080_8080),
-            Layout::ChannelTriples => return true,
+            Layout::ChannelTriples | Layout::ChannelSingles => return true,
         };
         let (head, weights) = record.split_at_checked(self.lanes().wrapping_add(1)).unwrap_or_default();
         let fours = match head.last() {
@@ -166,7 +171,7 @@ impl Records for Layout {
                 let segment = segment_words(if filter.depth < LEAST_SEGMENT { filter.depth } else { LEAST_SEGMENT });
                 window_words(window, &filter).wrapping_add(SUMS).wrapping_add(segment)
             }
-            Layout::ChannelTriples => 0,
+            Layout::ChannelTriples | Layout::ChannelSingles => 0,
         }
     }
 }

@@ -13,7 +13,7 @@ global_asm!(
     include_str!("armv7m/join.s"),
     include_str!("armv7m/matrix.s"),
     include_str!("armv7m/dense.s"),
-    include_str!("armv7m/triples.s"),
+    include_str!("armv7m/direct.s"),
     include_str!("armv7m/depthwise.s"),
     include_str!("armv7m/add.s"),
     include_str!("armv7m/pooling.s"),
@@ -32,7 +32,7 @@ global_asm!(
     include_str!("armv6m/join.s"),
     include_str!("armv6m/matrix.s"),
     include_str!("armv6m/dense.s"),
-    include_str!("armv6m/triples.s"),
+    include_str!("armv6m/direct.s"),
     include_str!("armv6m/depthwise.s"),
     include_str!("armv6m/add.s"),
     include_str!("armv6m/pooling.s"),
@@ -130,18 +130,20 @@ pub struct Dense {
     pub start: u32,
 }
 
-/// What the dense kernel of few inputs is given; see `triples.s`.
+/// What the dense kernels for inputs as they are are given; see `direct.s`.
 #[repr(C)]
-pub struct Triples {
+pub struct Direct {
     pub stream: *const u32,
-    pub output: *mut i8,
-    pub last_output: *mut i8,
     pub inputs: *const i8,
     pub count: usize,
-    /// The bytes of a channel's weights.
-    pub row: usize,
+    /// Where the codes of the last record go.
+    pub last_output: *mut i8,
+    /// The bytes behind a channel's weights.
+    pub behind: usize,
     pub zero_point: i32,
-    pub records_before_last: usize,
+    /// The bytes of a channel's weights with those behind.
+    pub row: usize,
+    pub output: *mut i8,
 }
 
 /// What the sum is given; see `add.s`.
@@ -234,7 +236,9 @@ unsafe extern "C" {
     /// Computes some records for some inputs of one pixel.
     pub fn nervelet_dense(frame: *const Dense);
     /// Computes all records of three channels.
-    pub fn nervelet_dense_triples(frame: *const Triples);
+    pub fn nervelet_dense_triples(frame: *mut Direct);
+    /// Computes all records of one channel.
+    pub fn nervelet_dense_singles(frame: *mut Direct);
     /// Makes the inputs of the dense kernel.
     pub fn nervelet_dense_widen(codes: *const i8, count: usize, target: *mut u32);
 }

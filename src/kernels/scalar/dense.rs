@@ -1,8 +1,6 @@
 //! Dense layers and very small images: inputs are widened, all at once or as many as scratch memory holds, for the sums of
 //! a group of channels.
 
-use core::ops::Range;
-
 use super::super::image::Image;
 use super::super::packing::scalar::{SUMS, window_words};
 use super::super::{OutOfBounds, PackedLayer, Result, Window};
@@ -25,12 +23,11 @@ pub fn conv_2d(
     output: &mut [i8],
 ) -> Result {
     let filter = layer.packing.layout.filter(window.kernel[0], window.kernel[1].wrapping_mul(channels));
-    let channel_pairs = ChannelPairs::of(layer, filter.depth, outputs)?;
     let image = Image { window, channels, input, filter, zero_point: layer.input_offset.wrapping_neg() as i8 };
     let (copy, scratch) = scratch.split_at_mut_checked(window_words(window, &filter)).ok_or(OutOfBounds)?;
     let copy: &mut [i8] = bytemuck::cast_slice_mut(copy);
     let pixels = window.output[0].wrapping_mul(window.output[1]);
-    for (pixel, codes) in (0..pixels).zip(output.chunks_exact_mut(outputs)) {
+    for (pixel, codes) in (0..pixels).zip(output.chunks_exact_mut(outputs.max(1))) {
         let origin = image.origin(pixel);
         let inputs = if copy.is_empty() {
             image.rows(origin, 0, 1).ok_or(OutOfBounds)?
@@ -40,7 +37,7 @@ pub fn conv_2d(
             }
             &*copy
         };
-        channel_pairs.pixel(inputs, scratch, codes)?;
+        in_segments(inputs, layer, scratch, codes)?;
     }
     Ok(())
 }
@@ -48,130 +45,104 @@ pub fn conv_2d(
 /// One row of a dense layer: a convolution of one pixel, without an image.
 #[inline(always)]
 pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-    ChannelPairs::of(layer, input.len().wrapping_add(3) & !3, output.len())?.pixel(input, scratch, output)
+    let (units, outputs) = (input.len().wrapping_add(3) / 4, output.len());
+    let record = record_words(layer, units, outputs)?;
+    let Some(widened) = scratch.get_mut(SUMS..).filter(|segment| segment.len() >= units.wrapping_mul(UNIT)) else {
+        return in_segments(input, layer, scratch, output);
+    };
+    let stream = layer.words.as_ptr();
+    let inputs = widened.as_mut_ptr();
+    let Entry { skip, start } = DENSE.entry(units.wrapping_mul(4));
+    let frame = Dense {
+        stream,
+        stream_end: stream.wrapping_add((outputs / 2).wrapping_mul(record)),
+        inputs,
+        inputs_end: inputs.wrapping_add(units.wrapping_mul(UNIT)),
+        offset: 0,
+        behind: 0,
+        output: output.as_mut_ptr(),
+        zero_point: layer.output_zero_point,
+        sums: [core::ptr::null_mut(); 2],
+        odd: (outputs % 2).wrapping_mul(record).wrapping_mul(4),
+        skip,
+        start: start[0],
+    };
+    // SAFETY: `widened` has six words for each four inputs and for what is left. For each two outputs, of which there are two
+    // or more, and for an odd last one with the one before it, there is a record with weights for all of these, which the
+    // kernel reads; it writes the codes of all outputs.
+    unsafe {
+        nervelet_dense_widen(input.as_ptr(), input.len(), inputs);
+        nervelet_dense(&raw const frame);
+    }
+    Ok(())
 }
 
-/// Records of two channels.
-struct ChannelPairs<'a> {
-    layer: &'a PackedLayer<'a>,
-    /// Words of a record.
-    record: usize,
-    outputs: usize,
+/// The words of a record with weights for `units` fours of inputs, if a layer has them for each two of its outputs.
+#[inline(always)]
+fn record_words(layer: &PackedLayer<'_>, units: usize, outputs: usize) -> core::result::Result<usize, OutOfBounds> {
+    let record = units.wrapping_mul(2).wrapping_add(HEAD + MULTIPLIERS);
+    let fits = units > 0 && outputs >= 2 && Some(layer.words.len()) == product(outputs.div_ceil(2), record);
+    fits.then_some(record).ok_or(OutOfBounds)
 }
 
-impl<'a> ChannelPairs<'a> {
-    /// The records of a layer, if they have `depth` weights for each output.
-    #[inline(always)]
-    fn of(layer: &'a PackedLayer<'a>, depth: usize, outputs: usize) -> core::result::Result<Self, OutOfBounds> {
-        let record = (depth / 2).wrapping_add(HEAD + MULTIPLIERS);
-        if depth == 0 || outputs < 2 || Some(layer.words.len()) != product(outputs.div_ceil(2), record) {
-            return Err(OutOfBounds);
-        }
-        Ok(Self { layer, record, outputs })
+/// The same with as many inputs at a time as scratch memory holds, and, if that is not all, as many outputs as its sums.
+#[inline(never)]
+fn in_segments(inputs: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], codes: &mut [i8]) -> Result {
+    let (units, outputs) = (inputs.len().div_ceil(4), codes.len());
+    let record = record_words(layer, units, outputs)?;
+    let (sums, segment) = scratch.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
+    let most = segment.len() / UNIT;
+    if most == 0 {
+        return Err(OutOfBounds);
     }
-
-    /// The codes of one pixel from its inputs, with zeros behind them.
-    #[inline(always)]
-    fn pixel(&self, inputs: &[i8], scratch: &mut [u32], codes: &mut [i8]) -> Result {
-        let units = inputs.len().div_ceil(4);
-        let (sums, segment) = scratch.split_at_mut_checked(SUMS).ok_or(OutOfBounds)?;
-        if segment.len() < units.wrapping_mul(UNIT) {
-            return self.in_segments(inputs, sums, segment, codes);
-        }
-        widen(inputs, segment)?;
-        self.multiply(0..self.outputs, 0..units, segment, &mut [], [false; 2], codes)
-    }
-
-    /// The same with as many inputs at a time as `segment` holds, and as many outputs as `sums` does.
-    #[inline(never)]
-    fn in_segments(&self, inputs: &[i8], sums: &mut [u32], segment: &mut [u32], codes: &mut [i8]) -> Result {
-        let (units, most) = (inputs.len().div_ceil(4), segment.len() / UNIT);
-        let mut first = 0_usize;
-        while most > 0 && first < self.outputs {
-            let end = first.wrapping_add(SUMS).min(self.outputs);
-            // A last channel alone comes with the one before it.
-            let outputs = if end.wrapping_sub(first) == 1 { first.wrapping_sub(1)..end } else { first..end };
-            let mut start = 0_usize;
-            for inputs in inputs.chunks(most.wrapping_mul(4)) {
-                let part = start..start.wrapping_add(most).min(units);
-                start = part.end;
-                widen(inputs, segment)?;
-                let goes_on = [part.start > 0, part.end < units];
-                self.multiply(outputs.clone(), part, segment, sums, goes_on, codes)?;
+    let group = if most < units { SUMS } else { outputs };
+    let mut first = 0_usize;
+    while first < outputs {
+        let end = first.wrapping_add(group).min(outputs);
+        // A last channel alone comes with the one before it.
+        let start = if end.wrapping_sub(first) == 1 { first.wrapping_sub(1) } else { first };
+        let count = end.wrapping_sub(start);
+        let stream = layer.words.as_ptr().wrapping_add((start.wrapping_add(1) / 2).wrapping_mul(record));
+        let mut done = 0_usize;
+        for inputs in inputs.chunks(most.wrapping_mul(4)) {
+            let part = inputs.len().wrapping_add(3) / 4;
+            let left = units.wrapping_sub(done).wrapping_sub(part);
+            let place = |goes_on: bool| if goes_on { sums.as_ptr().cast_mut() } else { core::ptr::null_mut() };
+            let widened = segment.as_mut_ptr();
+            let Entry { skip, start: offsets } = DENSE.entry(part.wrapping_mul(4));
+            let frame = Dense {
+                stream,
+                stream_end: stream.wrapping_add((count / 2).wrapping_mul(record)),
+                inputs: widened,
+                inputs_end: widened.wrapping_add(part.wrapping_mul(UNIT)),
+                offset: done.wrapping_mul(8),
+                behind: left.wrapping_mul(8),
+                output: codes.as_mut_ptr().wrapping_add(start),
+                zero_point: layer.output_zero_point,
+                sums: [done > 0, left > 0].map(place),
+                odd: (count % 2).wrapping_mul(record).wrapping_mul(4),
+                skip,
+                start: offsets[0],
+            };
+            // SAFETY: `segment` has six words for each four of these inputs and for what is left. For each two of `count` outputs, two
+            // or more, from an even one on or the last two, and for an odd last one with the one before it, the layer has a
+            // record from `stream` on. Of a record the kernel reads what comes before its weights, those of these inputs,
+            // `offset` bytes behind the first, and its multipliers, `behind` bytes behind these: that is all of the record.
+            // Where inputs are a part there are at most as many outputs as `sums` has words; else the kernel does not touch them.
+            // It writes the codes of these outputs.
+            unsafe {
+                nervelet_dense_widen(inputs.as_ptr(), inputs.len(), widened);
+                nervelet_dense(&raw const frame);
             }
-            first = end;
+            done = done.wrapping_add(part);
         }
-        if most > 0 { Ok(()) } else { Err(OutOfBounds) }
+        first = end;
     }
-
-    /// Multiplies some fours of inputs, which were widened, with their weights for some outputs. The first output is an even
-    /// one, or the last but one. Sums come from `sums` and go there where a layer `goes_on` before and behind these inputs.
-    #[inline(always)]
-    fn multiply(
-        &self,
-        outputs: Range<usize>,
-        units: Range<usize>,
-        widened: &[u32],
-        sums: &mut [u32],
-        goes_on: [bool; 2],
-        codes: &mut [i8],
-    ) -> Result {
-        let records = outputs.len().div_ceil(2);
-        let first = outputs.start.div_ceil(2).wrapping_mul(self.record);
-        let words = self.layer.words.get(first..).ok_or(OutOfBounds)?;
-        let weights = units.end.wrapping_mul(2).wrapping_add(HEAD + MULTIPLIERS);
-        let fits = units.start < units.end
-            && units.end <= self.record
-            && weights <= self.record
-            && widened.len() >= units.len().wrapping_mul(UNIT)
-            && outputs.len() >= 2
-            && outputs.end <= codes.len()
-            && words.len() >= records.wrapping_mul(self.record)
-            && (goes_on == [false; 2] || sums.len() >= records.wrapping_mul(2));
-        if !fits {
-            return Err(OutOfBounds);
-        }
-        let inputs = widened.as_ptr();
-        let stream = words.as_ptr();
-        let sums = goes_on.map(|goes_on| if goes_on { sums.as_mut_ptr() } else { core::ptr::null_mut() });
-        let Entry { skip, start } = DENSE.entry(units.len().wrapping_mul(4));
-        let frame = Dense {
-            stream,
-            stream_end: stream.wrapping_add((outputs.len() / 2).wrapping_mul(self.record)),
-            inputs,
-            inputs_end: inputs.wrapping_add(units.len().wrapping_mul(UNIT)),
-            offset: units.start.wrapping_mul(8),
-            behind: self.record.wrapping_sub(weights).wrapping_mul(4),
-            output: codes.as_mut_ptr().wrapping_add(outputs.start),
-            zero_point: self.layer.output_zero_point,
-            sums,
-            odd: (outputs.len() % 2).wrapping_mul(self.record).wrapping_mul(4),
-            skip,
-            start: start[0],
-        };
-        // SAFETY: for each two of `outputs`, and for an odd last one with the one before it, there is a record from `stream`
-        // on; there are two outputs or more. Of a record the kernel reads what comes before its weights, those of `units`,
-        // `offset` bytes behind the first, and its multipliers, `behind` bytes behind these: that is all of the record.
-        // It reads six words for each unit, and two sums for each record where they come from `sums`, which it writes
-        // where they go there; else it writes the codes of `outputs`, which are in `codes`.
-        unsafe { nervelet_dense(&raw const frame) };
-        Ok(())
-    }
+    Ok(())
 }
 
 /// The product, unless it is too large: most are small, where this takes no long multiplication.
 #[inline(always)]
 pub fn product(a: usize, b: usize) -> Option<usize> {
     if (a | b) < 1 << 16 { Some(a.wrapping_mul(b)) } else { a.checked_mul(b) }
-}
-
-/// Widens inputs: of each four, the last ones with zeros behind, the words of two and what their sum starts with, twice.
-#[inline(always)]
-fn widen(inputs: &[i8], target: &mut [u32]) -> Result {
-    if target.len() < inputs.len().div_ceil(4).wrapping_mul(UNIT) {
-        return Err(OutOfBounds);
-    }
-    // SAFETY: reads all of `inputs` and writes six words for each four of them and for what is left.
-    unsafe { nervelet_dense_widen(inputs.as_ptr(), inputs.len(), target.as_mut_ptr()) };
-    Ok(())
 }

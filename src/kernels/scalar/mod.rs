@@ -9,7 +9,7 @@
 //! | `join.s` | input codes of two pixels share a word |
 //! | `matrix.s` | one channel by four pixels in registers: convolutions |
 //! | `dense.s` | two channels that share a word, one pixel: dense layers |
-//! | `triples.s` | three channels, inputs as they are: dense layers of few inputs or outputs |
+//! | `direct.s` | three channels or one, inputs as they are: dense layers of few inputs or outputs |
 //! | `depthwise.s` | one channel by four pixels, any taps |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `wide.s` | one channel by four pixels of int16: convolutions |
@@ -25,9 +25,9 @@ mod assembly;
 mod convolution;
 mod dense;
 mod depthwise;
+mod direct;
 mod pooling;
 mod rows;
-mod triples;
 
 use super::blocked_attention::{self, Portable};
 use super::packing::{self, scalar::Layout};
@@ -63,7 +63,7 @@ impl Core for Scalar {
         match layout {
             Layout::Channels => convolution::conv_2d(window, channels, input, layer, scratch, output)?,
             Layout::ChannelPairs => dense::conv_2d(window, channels, input, layer, scratch, output)?,
-            Layout::ChannelTriples => triples::fully_connected(input, layer, output)?,
+            Layout::ChannelTriples | Layout::ChannelSingles => direct::pixel(input, layer, layout, output)?,
             Layout::Taps => return Err(OutOfBounds),
         }
         clamp(layer.range, output);
@@ -74,7 +74,7 @@ impl Core for Scalar {
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         let packing::Layout::Scalar(layout) = layer.packing.layout;
         match layout {
-            Layout::ChannelTriples => triples::fully_connected(input, layer, output)?,
+            Layout::ChannelTriples | Layout::ChannelSingles => direct::fully_connected(input, layer, layout, output)?,
             _ => dense::fully_connected(input, layer, scratch, output)?,
         }
         clamp(layer.range, output);

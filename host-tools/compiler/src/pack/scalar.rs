@@ -5,9 +5,6 @@ use nervelet::kernels::packing::{self, Records, padded_image_words};
 
 use super::{Channel, Choice, Shape};
 
-/// Inputs up to which a dense layer takes them as they are.
-const FEW_INPUTS: usize = 16;
-
 /// The layouts for a layer, the fastest first.
 pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
     let Shape { window, channels: [inputs, outputs], depthwise } = *shape;
@@ -16,8 +13,7 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
         true if inputs == outputs => &[Layout::Taps],
         true if inputs > 1 => &[],
         _ if Layout::Channels.computes(&window) => &[Layout::Channels],
-        _ if outputs == 3 || inputs <= FEW_INPUTS => &[Layout::ChannelTriples, Layout::ChannelPairs],
-        _ => &[Layout::ChannelPairs],
+        _ => &dense(columns * rows * inputs, outputs),
     };
     let choice = |layout: &Layout| {
         let least = layout.scratch_words(&window, inputs);
@@ -28,11 +24,22 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
                 let filter = layout.filter(rows, columns * inputs);
                 window_words(&window, &filter) + SUMS + segment_words(filter.depth)
             }
-            Layout::Taps | Layout::ChannelTriples => least,
+            Layout::Taps | Layout::ChannelTriples | Layout::ChannelSingles => least,
         };
         Choice { layout: packing::Layout::Scalar(*layout), most_scratch: 4 * words }
     };
     layouts.iter().filter(|layout| layout.computes(&window)).map(choice).collect()
+}
+
+/// The layouts for one pixel, the fastest first: by the instructions of their kernels on Cortex-M3, beside those of all.
+fn dense(inputs: usize, outputs: usize) -> [Layout; 2] {
+    let fours = inputs.div_ceil(4);
+    let (direct, instructions) = match outputs {
+        ..3 => (Layout::ChannelSingles, outputs * (15 + 3 * inputs + 2 * fours)),
+        _ => (Layout::ChannelTriples, outputs.div_ceil(3) * (34 + 7 * inputs + 2 * fours)),
+    };
+    let of_pairs = 20 + 13 * fours + outputs.div_ceil(2) * (37 + 14 * fours);
+    if instructions < of_pairs { [direct, Layout::ChannelPairs] } else { [Layout::ChannelPairs, direct] }
 }
 
 /// One record of channels, unless the layout can't hold them.
@@ -42,7 +49,7 @@ pub(super) fn record(layout: Layout, lanes: &[Channel], zero_point: i32) -> Opti
         let total: i64 = filter.iter().map(|weight| i64::from(*weight)).sum();
         words.push(i32::try_from(i64::from(*bias) - i64::from(zero_point) * total).ok()? as u32);
     }
-    if layout == Layout::ChannelTriples {
+    if matches!(layout, Layout::ChannelTriples | Layout::ChannelSingles) {
         let four = |four: &[i8]| [0, 1, 2, 3].map(|at| four.get(at).map_or(0, |weight| weight.cast_unsigned()));
         let weights = lanes.iter().flat_map(|channel| channel.filter.chunks(4)).map(four).map(u32::from_le_bytes);
         words.extend(weights);

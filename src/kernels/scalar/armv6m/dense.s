@@ -11,8 +11,8 @@
 .equ DN_STREAM_END, 0    @ of whole pairs
 .equ DN_INPUTS, 4
 .equ DN_INPUTS_END, 8
-.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs
-.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers
+.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs, if sums come from memory
+.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers, if sums go there
 .equ DN_OUTPUT, 20
 .equ DN_ZERO_POINT, 24
 .equ DN_FROM, 28         @ 0 or sums
@@ -75,8 +75,6 @@ dense_record:
  mov r9, r4
  lsls r4, r4, #16
  adds r3, r3, r4
- ldr r0, [sp, #DN_OFFSET]
- adds r1, r1, r0
  mov r2, r11
  ldr r0, [sp, #DN_INPUTS]
  ldr r4, [sp, #DN_START]
@@ -94,6 +92,8 @@ dense_record:
 3:
  ldm r0!, {r3, r4}
  str r0, [sp, #DN_FROM]
+ ldr r0, [sp, #DN_OFFSET]
+ adds r1, r1, r0
  b 1b
  .balign 4
 dense_fours:
@@ -126,8 +126,6 @@ dense_finish:
  lsls r3, r4, #16
  mov r5, r8
  subs r3, r5, r3
- ldr r0, [sp, #DN_BEHIND]
- adds r1, r1, r0
  ldr r0, [sp, #DN_TO]
  cmp r0, #0
  bne 3f
@@ -156,6 +154,8 @@ dense_finish:
 3:
  stm r0!, {r3, r4}
  str r0, [sp, #DN_TO]
+ ldr r0, [sp, #DN_BEHIND]
+ adds r1, r1, r0
  adds r1, r1, #16
  b 1b
 4:

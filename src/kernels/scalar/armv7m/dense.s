@@ -10,8 +10,8 @@
 .equ DN_STREAM_END, 0    @ of whole pairs
 .equ DN_INPUTS, 4
 .equ DN_INPUTS_END, 8
-.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs
-.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers
+.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs, if sums come from memory
+.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers, if sums go there
 .equ DN_OUTPUT, 20
 .equ DN_ZERO_POINT, 24
 .equ DN_FROM, 28         @ 0 or sums
@@ -58,8 +58,6 @@ dense_record:
  cbnz r0, 3f
 1:
  add r2, r2, r3, lsl #16
- ldr r0, [sp, #DN_OFFSET]
- add r1, r1, r0
  ldr r0, [sp, #DN_INPUTS]
  ldr r5, [sp, #DN_START]
  cbz r4, 2f
@@ -71,6 +69,8 @@ dense_record:
 3:
  ldrd r2, r3, [r0], #8
  str r0, [sp, #DN_FROM]
+ ldr r0, [sp, #DN_OFFSET]
+ add r1, r1, r0
  b 1b
  .balign 4
 dense_fours:
@@ -102,12 +102,9 @@ dense_twos:
  bne.w dense_twos
 dense_finish:
  sub r2, r2, r3, lsl #16
- ldr r0, [sp, #DN_BEHIND]
- add r1, r1, r0
- ldmia r1!, {r4-r7}
  ldr r0, [sp, #DN_TO]
- cmp r0, #0
- bne 3f
+ cbnz r0, 3f
+ ldmia r1!, {r4-r7}
  ldr r8, [sp, #DN_ZERO_POINT]
  REQUANTIZE r2, r4, r5, r8, lr
  REQUANTIZE r3, r6, r7, r8, lr
@@ -135,6 +132,9 @@ dense_finish:
 3:
  strd r2, r3, [r0], #8
  str r0, [sp, #DN_TO]
+ ldr r0, [sp, #DN_BEHIND]
+ add r1, r1, r0
+ adds r1, #16
  b 1b
 END dense
 
