@@ -40,7 +40,7 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
         compiled(&eights, target);
     }
     let few_outputs = few_outputs(random);
-    for target in [Target::Any, Target::Dsp] {
+    for target in [Target::Any, Target::Dsp, Target::Armv7m] {
         compiled(&few_outputs, target);
     }
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {

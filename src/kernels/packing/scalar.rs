@@ -64,7 +64,11 @@ impl Records for Layout {
     }
 
     fn form(self) -> Form {
-        if self == Layout::Taps { Form::Depthwise } else { Form::Convolution }
+        match self {
+            Layout::Channels | Layout::ChannelPairs => Form::Convolution,
+            Layout::Taps => Form::Depthwise,
+            Layout::ChannelTriples | Layout::ChannelSingles => Form::WideDense,
+        }
     }
 
     fn computes(self, window: &Window) -> bool {

@@ -1,6 +1,6 @@
 //! Dense layers of few inputs or outputs, with inputs as they are: three channels at a time, or one.
 
-use super::super::packing::scalar::Layout;
+use super::super::packing::{self, scalar::Layout};
 use super::super::{OutOfBounds, PackedLayer, Result};
 use super::assembly::{Direct, nervelet_dense_singles, nervelet_dense_triples};
 use super::dense::product;
@@ -10,11 +10,11 @@ const BESIDE: usize = 3;
 
 /// One row of a dense layer whose layout is of threes of channels, or else of single ones.
 #[inline(always)]
-pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, layout: Layout, output: &mut [i8]) -> Result {
+pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
     let (count, outputs) = (input.len(), output.len());
     let row = count.wrapping_add(3) / 4;
     let channel = row.wrapping_add(BESIDE);
-    let triples = layout == Layout::ChannelTriples;
+    let triples = layer.packing.layout == packing::Layout::Scalar(Layout::ChannelTriples);
     let (lanes, records, record) =
         if triples { (3, third(outputs), channel.wrapping_mul(3)) } else { (1, outputs, channel) };
     let last = outputs.wrapping_sub(lanes);
@@ -42,12 +42,6 @@ pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, layout: Layout, ou
         }
     }
     Ok(())
-}
-
-/// The only pixel of a convolution, which is such a layer.
-#[inline(never)]
-pub fn pixel(input: &[i8], layer: &PackedLayer<'_>, layout: Layout, output: &mut [i8]) -> Result {
-    fully_connected(input, layer, layout, output)
 }
 
 /// A third, rounded up; of small numbers without a division.

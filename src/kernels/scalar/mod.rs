@@ -63,8 +63,7 @@ impl Core for Scalar {
         match layout {
             Layout::Channels => convolution::conv_2d(window, channels, input, layer, scratch, output)?,
             Layout::ChannelPairs => dense::conv_2d(window, channels, input, layer, scratch, output)?,
-            Layout::ChannelTriples | Layout::ChannelSingles => direct::pixel(input, layer, layout, output)?,
-            Layout::Taps => return Err(OutOfBounds),
+            Layout::Taps | Layout::ChannelTriples | Layout::ChannelSingles => return Err(OutOfBounds),
         }
         clamp(layer.range, output);
         Ok(())
@@ -72,11 +71,14 @@ impl Core for Scalar {
 
     #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-        let packing::Layout::Scalar(layout) = layer.packing.layout;
-        match layout {
-            Layout::ChannelTriples | Layout::ChannelSingles => direct::fully_connected(input, layer, layout, output)?,
-            _ => dense::fully_connected(input, layer, scratch, output)?,
-        }
+        dense::fully_connected(input, layer, scratch, output)?;
+        clamp(layer.range, output);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+        direct::fully_connected(input, layer, output)?;
         clamp(layer.range, output);
         Ok(())
     }

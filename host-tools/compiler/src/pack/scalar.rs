@@ -2,6 +2,7 @@
 
 use nervelet::kernels::packing::scalar::{FOURS, Layout, SUMS, segment_words, window_words};
 use nervelet::kernels::packing::{self, Records, padded_image_words};
+use nervelet::ops::packed_layer::LEAST_WIDE_DEPTH;
 
 use super::{Channel, Choice, Shape};
 
@@ -13,7 +14,7 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
         true if inputs == outputs => &[Layout::Taps],
         true if inputs > 1 => &[],
         _ if Layout::Channels.computes(&window) => &[Layout::Channels],
-        _ => &dense(columns * rows * inputs, outputs),
+        _ => dense(columns * rows * inputs, outputs),
     };
     let choice = |layout: &Layout| {
         let least = layout.scratch_words(&window, inputs);
@@ -32,14 +33,19 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
 }
 
 /// The layouts for one pixel, the fastest first: by the instructions of their kernels on Cortex-M3, beside those of all.
-fn dense(inputs: usize, outputs: usize) -> [Layout; 2] {
+/// Inputs as they are are an operator of its own, which should be worth its code.
+fn dense(inputs: usize, outputs: usize) -> &'static [Layout] {
     let fours = inputs.div_ceil(4);
-    let (direct, instructions) = match outputs {
-        ..3 => (Layout::ChannelSingles, outputs * (15 + 3 * inputs + 2 * fours)),
-        _ => (Layout::ChannelTriples, outputs.div_ceil(3) * (34 + 7 * inputs + 2 * fours)),
+    let direct = match outputs {
+        ..3 => outputs * (15 + 3 * inputs + 2 * fours),
+        _ => outputs.div_ceil(3) * (34 + 7 * inputs + 2 * fours),
     };
-    let of_pairs = 20 + 13 * fours + outputs.div_ceil(2) * (37 + 14 * fours);
-    if instructions < of_pairs { [direct, Layout::ChannelPairs] } else { [Layout::ChannelPairs, direct] }
+    let of_pairs = 50 + 13 * fours + outputs.div_ceil(2) * (37 + 14 * fours);
+    match outputs {
+        _ if inputs < LEAST_WIDE_DEPTH || 17 * direct > 16 * of_pairs => &[Layout::ChannelPairs],
+        ..3 => &[Layout::ChannelSingles, Layout::ChannelPairs],
+        _ => &[Layout::ChannelTriples, Layout::ChannelPairs],
+    }
 }
 
 /// One record of channels, unless the layout can't hold them.
