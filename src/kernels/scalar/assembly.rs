@@ -117,6 +117,7 @@ pub struct Dense {
     pub stream: *const u32,
     pub stream_end: *const u32,
     pub inputs: *const u32,
+    pub start: u32,
     pub inputs_end: *const u32,
     pub offset: usize,
     pub behind: usize,
@@ -127,7 +128,6 @@ pub struct Dense {
     /// The bytes of a record that begins one channel earlier, if there is one.
     pub odd: usize,
     pub skip: [usize; 2],
-    pub start: u32,
 }
 
 /// What the dense kernels for inputs as they are are given; see `direct.s`.

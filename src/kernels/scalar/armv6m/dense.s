@@ -10,17 +10,17 @@
 
 .equ DN_STREAM_END, 0    @ of whole pairs
 .equ DN_INPUTS, 4
-.equ DN_INPUTS_END, 8
-.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs, if sums come from memory
-.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers, if sums go there
-.equ DN_OUTPUT, 20
-.equ DN_ZERO_POINT, 24
-.equ DN_FROM, 28         @ 0 or sums
-.equ DN_TO, 32           @ 0 or sums
-.equ DN_ODD, 36          @ bytes of a record that begins one channel earlier
-.equ DN_FOURS, 40        @ units to skip on entry; then the address
-.equ DN_TWOS, 44
-.equ DN_START, 48        @ by fours; by twos it is the double
+.equ DN_START, 8         @ by fours; by twos it is the double
+.equ DN_INPUTS_END, 12
+.equ DN_OFFSET, 16       @ bytes from a record's first weights to those of the inputs, if sums come from memory
+.equ DN_BEHIND, 20       @ bytes from the end of these to the record's multipliers, if sums go there
+.equ DN_OUTPUT, 24
+.equ DN_ZERO_POINT, 28
+.equ DN_FROM, 32         @ 0 or sums
+.equ DN_TO, 36           @ 0 or sums
+.equ DN_ODD, 40          @ bytes of a record that begins one channel earlier
+.equ DN_FOURS, 44        @ units to skip on entry; then the address
+.equ DN_TWOS, 48
 
 @ Adds the products of the word at r1 to r7.
 .macro DN_MULTIPLY first, second, spare
@@ -41,10 +41,11 @@
  add r9, r9, r7
 .endm
 
-@ The code of a sum, with its multiplier at r1, to the output at r2.
+@ The code of a sum, with its multiplier at r1, to the output at r2; r7 has 2^14.
 .macro DN_CODE sum, place
  ldm r1!, {r4, r6}
- SPLIT
+ uxth r5, r4
+ asrs r4, r4, #16
  ROUND \sum, r10
  SATURATE
  ldr r2, [sp, #DN_OUTPUT]
@@ -66,35 +67,7 @@ BEGIN dense
  lsls r0, r2, #16
  adds r2, r2, r0
  mov r11, r2
-dense_record:
- ldm r1!, {r3, r4, r5}
- ldr r0, [sp, #DN_FROM]
- cmp r0, #0
- bne 3f
-1:
- mov r9, r4
- lsls r4, r4, #16
- adds r3, r3, r4
- mov r2, r11
- ldr r0, [sp, #DN_INPUTS]
- ldr r4, [sp, #DN_START]
- subs r3, r3, r4
- cmp r5, #0
- beq 2f
- mov r8, r3
- ldr r4, [sp, #DN_FOURS]
- mov pc, r4
-2:
- subs r3, r3, r4
- mov r8, r3
- ldr r4, [sp, #DN_TWOS]
- mov pc, r4
-3:
- ldm r0!, {r3, r4}
- str r0, [sp, #DN_FROM]
- ldr r0, [sp, #DN_OFFSET]
- adds r1, r1, r0
- b 1b
+ b dense_record
  .balign 4
 dense_fours:
  .rept 4
@@ -130,6 +103,8 @@ dense_finish:
  cmp r0, #0
  bne 3f
  mov r8, r3
+ movs r7, #1
+ lsls r7, r7, #14
  DN_CODE r8, 0
  DN_CODE r9, 1
  adds r2, r2, #2
@@ -137,9 +112,7 @@ dense_finish:
 1:
  ldr r0, [sp, #DN_STREAM_END]
  cmp r1, r0
- beq 2f
- b dense_record
-2:
+ bne dense_record
  ldr r2, [sp, #DN_ODD]
  cmp r2, #0
  beq 4f
@@ -157,6 +130,35 @@ dense_finish:
  ldr r0, [sp, #DN_BEHIND]
  adds r1, r1, r0
  adds r1, r1, #16
+ b 1b
+dense_record:
+ ldm r1!, {r3, r4, r5}
+ ldr r0, [sp, #DN_FROM]
+ cmp r0, #0
+ bne 3f
+1:
+ mov r9, r4
+ lsls r4, r4, #16
+ adds r3, r3, r4
+ mov r2, r11
+ ldr r0, [sp, #DN_INPUTS]
+ ldr r4, [sp, #DN_START]
+ subs r3, r3, r4
+ cmp r5, #0
+ beq 2f
+ mov r8, r3
+ ldr r4, [sp, #DN_FOURS]
+ mov pc, r4
+2:
+ subs r3, r3, r4
+ mov r8, r3
+ ldr r4, [sp, #DN_TWOS]
+ mov pc, r4
+3:
+ ldm r0!, {r3, r4}
+ str r0, [sp, #DN_FROM]
+ ldr r0, [sp, #DN_OFFSET]
+ adds r1, r1, r0
  b 1b
 4:
  LEAVE 14

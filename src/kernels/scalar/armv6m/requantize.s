@@ -90,13 +90,14 @@
  sub sp, #4 * (\words - 1)
  ldm r0!, {r1}
  mov r2, sp
- movs r3, #4 * (\words - 1)
- adds r3, r3, r2
-1:
+ .rept (\words - 1) / 4
+ ldm r0!, {r4-r7}
+ stm r2!, {r4-r7}
+ .endr
+ .rept (\words - 1) % 4
  ldm r0!, {r4}
  stm r2!, {r4}
- cmp r2, r3
- bne 1b
+ .endr
 .endm
 
 .macro LEAVE words

@@ -9,17 +9,17 @@
 
 .equ DN_STREAM_END, 0    @ of whole pairs
 .equ DN_INPUTS, 4
-.equ DN_INPUTS_END, 8
-.equ DN_OFFSET, 12       @ bytes from a record's first weights to those of the inputs, if sums come from memory
-.equ DN_BEHIND, 16       @ bytes from the end of these to the record's multipliers, if sums go there
-.equ DN_OUTPUT, 20
-.equ DN_ZERO_POINT, 24
-.equ DN_FROM, 28         @ 0 or sums
-.equ DN_TO, 32           @ 0 or sums
-.equ DN_ODD, 36          @ bytes of a record that begins one channel earlier
-.equ DN_FOURS, 40        @ units to skip on entry; then the address
-.equ DN_TWOS, 44
-.equ DN_START, 48        @ by fours; by twos it is the double
+.equ DN_START, 8         @ by fours; by twos it is the double
+.equ DN_INPUTS_END, 12
+.equ DN_OFFSET, 16       @ bytes from a record's first weights to those of the inputs, if sums come from memory
+.equ DN_BEHIND, 20       @ bytes from the end of these to the record's multipliers, if sums go there
+.equ DN_OUTPUT, 24
+.equ DN_ZERO_POINT, 28
+.equ DN_FROM, 32         @ 0 or sums
+.equ DN_TO, 36           @ 0 or sums
+.equ DN_ODD, 40          @ bytes of a record that begins one channel earlier
+.equ DN_FOURS, 44        @ units to skip on entry; then the address
+.equ DN_TWOS, 48
 
 .macro DN_MULTIPLY word, first, second, start
  and r9, r12, \word
@@ -43,12 +43,12 @@ BEGIN dense
  stmia.w r12, {r2-r7}
  adr.w r0, dense_fours
  movs r3, #52
- mla r0, r5, r3, r0
+ mla r0, r6, r3, r0
  orr r0, r0, #1
  str r0, [sp, #DN_FOURS]
  adr.w r0, dense_twos
  movs r3, #60
- mla r0, r6, r3, r0
+ mla r0, r7, r3, r0
  orr r0, r0, #1
  str r0, [sp, #DN_TWOS]
  mov r12, #0x00FF00FF
@@ -58,8 +58,7 @@ dense_record:
  cbnz r0, 3f
 1:
  add r2, r2, r3, lsl #16
- ldr r0, [sp, #DN_INPUTS]
- ldr r5, [sp, #DN_START]
+ ldrd r0, r5, [sp, #DN_INPUTS]
  cbz r4, 2f
  sub r2, r2, r5
  ldr.w pc, [sp, #DN_FOURS]
@@ -105,10 +104,9 @@ dense_finish:
  ldr r0, [sp, #DN_TO]
  cbnz r0, 3f
  ldmia r1!, {r4-r7}
- ldr r8, [sp, #DN_ZERO_POINT]
+ ldrd r0, r8, [sp, #DN_OUTPUT]
  REQUANTIZE r2, r4, r5, r8, lr
  REQUANTIZE r3, r6, r7, r8, lr
- ldr r0, [sp, #DN_OUTPUT]
  strb r2, [r0], #1
  strb r3, [r0], #1
  str r0, [sp, #DN_OUTPUT]
