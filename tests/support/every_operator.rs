@@ -43,6 +43,7 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
     for target in [Target::Any, Target::Dsp, Target::Armv7m] {
         compiled(&few_outputs, target);
     }
+    compiled(&columns(&mut Random::new(2)), Target::Mve);
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
         compiled(&graph, Target::Any);
     }
@@ -237,6 +238,18 @@ fn few_outputs(random: &mut Random) -> Graph {
         })
         .collect();
     net.finish(&outputs)
+}
+
+/// Depthwise layers of few channels, down the image and across.
+fn columns(random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(DataType::Int8, &[1, 12, 1, 3], random);
+    let depthwise = |window| Op::DepthwiseConv2d { window, multiplier: 1, activation: NONE };
+    let operands = [x, net.weights(&[3, 1, 3]), net.bias(3, 10.0)];
+    let x = net.layer(depthwise(Window::new([3, 1])), &operands, &[1, 10, 1, 3]);
+    let across = Window { padding: Padding { right: 1, ..Padding::default() }, ..Window::new([1, 2]) };
+    let operands = [x, net.weights(&[1, 2, 3]), net.bias(3, 10.0)];
+    let x = net.layer(depthwise(across), &operands, &[1, 10, 1, 3]);
+    net.finish(&[x])
 }
 
 /// What moves elements, and what resizes.

@@ -2,10 +2,7 @@
 @ r0: frame of scaled, exact, output, exact offset, scaled offset, mantissa, exponent, 1 if it shifts right, the same of
 @ the sum, zero point, elements. q2, q3: what codes are multiplied with; q4: the zero point.
 .macro MVE_ADD name, load, store, size, bits
-    .balign 4
-    .thumb_func
-    .global \name
-\name:
+MVE_BEGIN \name
     push {r4-r11, lr}
     vpush {d8-d9}
     mov r12, r0
@@ -41,6 +38,7 @@
 2:
     vpop {d8-d9}
     pop {r4-r11, pc}
+MVE_END \name
 .endm
 
 MVE_ADD nervelet_mve_add, vldrb.s32, vstrb.32, 1, 20
@@ -48,10 +46,7 @@ MVE_ADD nervelet_mve_add_wide, vldrh.s32, vstrh.32, 2, 15
 
 @ Products of two tensors, four at a time.
 @ r0: frame of both, output, their zero points negated, mantissa, exponent, 1 if it shifts right, zero point, elements.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_mul
-nervelet_mve_mul:
+MVE_BEGIN nervelet_mve_mul
     push {r4-r10, lr}
     ldm r0, {r0-r9}
     wlstp.32 lr, r9, 2f
@@ -71,3 +66,4 @@ nervelet_mve_mul:
     letp lr, 1b
 2:
     pop {r4-r10, pc}
+MVE_END nervelet_mve_mul

@@ -7,10 +7,11 @@ use super::super::wide::{Channels, Kernels, Pixels};
 global_asm!(
     ".syntax unified",
     env!("NERVELET_ASSEMBLER"),
-    ".text",
+    include_str!("section.s"),
     include_str!("matrix.s"),
     include_str!("dense.s"),
     include_str!("planes.s"),
+    include_str!("lanes.s"),
     include_str!("add.s"),
     include_str!("pooling.s"),
     include_str!("copy.s"),
@@ -97,7 +98,38 @@ pub struct Spread {
     pub rows: usize,
     pub source_row: usize,
     pub target_row: usize,
+    pub channels: usize,
     pub planes: [u16; 8],
+}
+
+/// What the depthwise kernel of any window is given; see `lanes.s`. It moves on from record to record.
+#[repr(C)]
+pub struct Lanes {
+    pub input: *const i8,
+    pub output: *mut i8,
+    pub weights: *const u32,
+    pub scales: *const u32,
+    pub records_before_last: usize,
+    /// Channels from the record before the last to the last.
+    pub last_step: usize,
+    pub record_bytes: usize,
+    pub pixels: usize,
+    pub pixel_step: usize,
+    pub channels: usize,
+    pub rows: usize,
+    pub columns: usize,
+    /// From tap to tap, and from behind a row of taps to the next.
+    pub step: usize,
+    pub advance: usize,
+    /// Bytes of weights before the first tap, and from row to row.
+    pub first_weights: usize,
+    pub skipped_weights: usize,
+    pub mask: u32,
+    pub zero_point: i32,
+    pub input_zero_point: i32,
+    /// Gaps in the taps that lie outside the image, and the taps of the first, of those between rows, of the last.
+    pub skips: usize,
+    pub skipped: [usize; 3],
 }
 
 /// What the kernel for sums is given; see `add.s`.
@@ -269,7 +301,10 @@ unsafe extern "C" {
     pub fn nervelet_mve_planes(frame: *const Planes);
     pub fn nervelet_mve_planes_2(frame: *const Planes);
     pub fn nervelet_mve_columns(frame: *const Planes);
+    pub fn nervelet_mve_lanes(frame: *mut Lanes);
     pub fn nervelet_mve_spread(frame: *const Spread);
+    /// For fewer than eight channels.
+    pub fn nervelet_mve_spread_few(frame: *const Spread);
     pub fn nervelet_mve_scores(frame: *mut Scores);
     pub fn nervelet_mve_powers(frame: *const Powers) -> u32;
     pub fn nervelet_mve_context(frame: *const Context);

@@ -3,10 +3,7 @@
 @ Scores of two queries with all pairs of keys, eight places of the depth a vector.
 @ r0 to r7: four sums of 64 bits; r8: queries; r9: keys; r10: scores; r11: frame of keys, their end, queries, vectors of a
 @ query, scores, shift, the largest of both; q4: the largest.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_scores
-nervelet_mve_scores:
+MVE_BEGIN nervelet_mve_scores
     push {r4-r11, lr}
     vpush {d8-d9}
     mov r11, r0
@@ -53,14 +50,12 @@ nervelet_mve_scores:
     strd r0, r1, [r11, #24]
     vpop {d8-d9}
     pop {r4-r11, pc}
+MVE_END nervelet_mve_scores
 
 @ Powers of one query's scores, every second word, in place, and their sum.
 @ r0: frame of scores, the table, the largest score, the shift to the left, scores, four times the mantissa; then r0: sum; r1:
 @ scores; q4: their distances; q5: 63; q7: the largest.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_powers
-nervelet_mve_powers:
+MVE_BEGIN nervelet_mve_powers
     push {r4-r8, lr}
     vpush {d8-d15}
     ldm r0!, {r1-r5}
@@ -99,13 +94,11 @@ nervelet_mve_powers:
 2:
     vpop {d8-d15}
     pop {r4-r8, pc}
+MVE_END nervelet_mve_powers
 
 @ Four columns of two queries. r0: frame of probabilities, pairs of keys, values, mantissa, shift to the left, zero point,
 @ results.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_context
-nervelet_mve_context:
+MVE_BEGIN nervelet_mve_context
     push {r4-r9, lr}
     vpush {d8-d9}
     ldm r0, {r0-r6}
@@ -137,3 +130,4 @@ nervelet_mve_context:
     vstrw.32 q1, [r6, #16]
     vpop {d8-d9}
     pop {r4-r9, pc}
+MVE_END nervelet_mve_context

@@ -31,10 +31,7 @@
 .endm
 
 @ Every channel has inputs and weights of its own. r0: inputs; r1: weights; r2: rows left; r3 to r6: steps.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_wide_taps
-nervelet_mve_wide_taps:
+MVE_BEGIN nervelet_mve_wide_taps
     push {r4-r8, lr}
     mov r8, r0
 1:
@@ -63,12 +60,10 @@ nervelet_mve_wide_taps:
     MVE_WIDE_FINISH
     bne 1b
     pop {r4-r8, pc}
+MVE_END nervelet_mve_wide_taps
 
 @ All channels have one row of inputs. r0, r2, r4, r6: sums; r1, r3, r5, r7: weights; r9: inputs; r10: products.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_wide_dense
-nervelet_mve_wide_dense:
+MVE_BEGIN nervelet_mve_wide_dense
     push {r4-r10, lr}
     mov r8, r0
     ldr r10, [r8, #28]
@@ -100,3 +95,4 @@ nervelet_mve_wide_dense:
     MVE_WIDE_FINISH
     bne 1b
     pop {r4-r10, pc}
+MVE_END nervelet_mve_wide_dense

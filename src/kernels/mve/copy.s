@@ -1,8 +1,5 @@
 @ r2 bytes from r1 to r0, r3 times; on the stack the steps of both.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_copy
-nervelet_mve_copy:
+MVE_BEGIN nervelet_mve_copy
     push {r4-r7, lr}
     ldrd r4, r5, [sp, #20]
 1:
@@ -19,12 +16,10 @@ nervelet_mve_copy:
     subs r3, #1
     bne 1b
     pop {r4-r7, pc}
+MVE_END nervelet_mve_copy
 
 @ r1 bytes of r2 from r0 on.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_fill
-nervelet_mve_fill:
+MVE_BEGIN nervelet_mve_fill
     push {r7, lr}
     vdup.8 q0, r2
     wlstp.8 lr, r1, 2f
@@ -33,12 +28,10 @@ nervelet_mve_fill:
     letp lr, 1b
 2:
     pop {r7, pc}
+MVE_END nervelet_mve_fill
 
 @ r1 bytes from r0 on brought between r2 and r3.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_clamp
-nervelet_mve_clamp:
+MVE_BEGIN nervelet_mve_clamp
     push {r7, lr}
     vdup.8 q1, r2
     vdup.8 q2, r3
@@ -51,3 +44,4 @@ nervelet_mve_clamp:
     letp lr, 1b
 2:
     pop {r7, pc}
+MVE_END nervelet_mve_clamp

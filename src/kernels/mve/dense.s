@@ -1,9 +1,6 @@
 @ Eight output channels of one pixel. r1: inputs; r9: weights; r5: output; r7: records left; r3: rounds of eight vectors
 @ left; r11: where the last channels' codes go.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_dense
-nervelet_mve_dense:
+MVE_BEGIN nervelet_mve_dense
     push {r4-r11, lr}
     vpush {d8-d15}
     sub sp, #24
@@ -80,13 +77,11 @@ nervelet_mve_dense:
     add sp, #24
     vpop {d8-d15}
     pop {r4-r11, pc}
+MVE_END nervelet_mve_dense
 
 @ One output channel of one pixel. r1: inputs; r2: weights; r4: output; r5: inputs' number; r6: the zero point; r9: bytes
 @ behind a channel's weights.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_dense_rows
-nervelet_mve_dense_rows:
+MVE_BEGIN nervelet_mve_dense_rows
     push {r4-r10, lr}
     ldm r0, {r1-r6}
     rsb r9, r5, #0
@@ -117,3 +112,4 @@ nervelet_mve_dense_rows:
     cmp r2, r3
     bne 1b
     pop {r4-r10, pc}
+MVE_END nervelet_mve_dense_rows

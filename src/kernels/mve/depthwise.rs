@@ -1,10 +1,11 @@
-//! Depthwise convolution: tiles of eight channels are spread over planes, in which the taps of a window lie within one
+//! Depthwise convolution: tiles of up to eight channels are spread over planes, in which the taps of a window lie within one
 //! vector, and every output is a single vector product.
 
 use super::super::packing::mve::{LANES, Layout, PITCH, PLANES, SLACK};
-use super::super::{OutOfBounds, PackedLayer, Result, Window, reference};
+use super::super::{OutOfBounds, PackedLayer, Result, Window};
 use super::assembly::{
     self, Planes, Spread, nervelet_mve_columns, nervelet_mve_planes, nervelet_mve_planes_2, nervelet_mve_spread,
+    nervelet_mve_spread_few,
 };
 use super::own;
 
@@ -32,13 +33,8 @@ pub fn depthwise_conv_2d(
         (Layout::Columns, _) => Block { extent: [8, 1], kernel: nervelet_mve_columns },
         _ => return Err(OutOfBounds),
     };
-    // Distances from output to output have 16 bits; narrow layers are not worth it.
-    let row_bytes = window.output[1].wrapping_mul(channels);
-    let farthest = block.extent[0].wrapping_mul(row_bytes).wrapping_add(block.extent[1].wrapping_mul(channels));
-    if channels < PLANES || farthest > usize::from(u16::MAX) {
-        return reference::depthwise_conv_2d_packed(window, channels, input, layer, output);
-    }
-    let plane = (scratch.len() / PLANES * 4) & !(LANES - 1);
+    // Distances from plane to plane have 16 bits.
+    let plane = ((scratch.len() / PLANES * 4) & !(LANES - 1)).min(1 << 13);
     let room = plane.checked_sub(SLACK).ok_or(OutOfBounds)?;
     let columns = layout == Layout::Columns;
     // The most outputs of a tile that planes have room for.
@@ -51,7 +47,8 @@ pub fn depthwise_conv_2d(
         return Err(OutOfBounds);
     }
     let pitch = if columns { 1 } else { PITCH };
-    let tiles = Tiles { window, channels, input, layer, record, block, tile, plane, pitch, columns };
+    let group = channels.min(PLANES);
+    let tiles = Tiles { window, channels, group, input, layer, record, block, tile, plane, pitch, columns };
     let planes: &mut [i8] = bytemuck::cast_slice_mut(scratch);
     let mut row = 0;
     let mut filled = None;
@@ -76,6 +73,8 @@ type Inside = [core::ops::Range<usize>; 2];
 struct Tiles<'a> {
     window: &'a Window,
     channels: usize,
+    /// Channels in the planes.
+    group: usize,
     input: &'a [i8],
     layer: &'a PackedLayer<'a>,
     /// Words of a record.
@@ -123,8 +122,8 @@ impl Tiles<'_> {
         }
         let mut channel = 0;
         while channel < self.channels {
-            // The last eight channels may overlap the ones before.
-            let first = channel.min(self.channels.wrapping_sub(PLANES));
+            // The last channels may overlap the ones before.
+            let first = channel.min(self.channels.wrapping_sub(self.group));
             if !rows.is_empty() && !columns.is_empty() {
                 let at = top.wrapping_mul(self.window.input[1]).wrapping_add(left).wrapping_mul(self.channels);
                 let target = columns.start.wrapping_mul(self.pitch).wrapping_add(rows.start);
@@ -133,16 +132,16 @@ impl Tiles<'_> {
             let at = row.wrapping_mul(self.window.output[1]).wrapping_add(column).wrapping_mul(self.channels);
             let codes = output.get_mut(at.wrapping_add(first)..).ok_or(OutOfBounds)?;
             self.products(first, planes, codes)?;
-            channel = first.wrapping_add(PLANES);
+            channel = first.wrapping_add(self.group);
         }
         Ok(())
     }
 
-    /// Spreads eight channels of `rows` by `columns` pixels from input byte `at` on over the planes, from `target` on.
+    /// Spreads a group of channels of `rows` by `columns` pixels from input byte `at` on over the planes, from `target` on.
     fn spread(&self, at: usize, [rows, columns]: [usize; 2], target: usize, planes: &mut [i8]) -> Result {
         let row_bytes = self.window.input[1].wrapping_mul(self.channels);
         let reach = rows.wrapping_sub(1).wrapping_mul(row_bytes);
-        let reach = reach.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(PLANES);
+        let reach = reach.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(self.group);
         let source = self.input.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
         let end = columns.wrapping_sub(1).wrapping_mul(self.pitch).wrapping_add(rows).wrapping_add(target);
         if rows == 0 || columns == 0 || end > self.plane || planes.len() < self.plane.wrapping_mul(PLANES) {
@@ -168,23 +167,29 @@ impl Tiles<'_> {
             rows: outer,
             source_row,
             target_row,
+            channels: self.group,
             planes: distances,
         };
-        // SAFETY: reads eight bytes of each of `rows` by `columns` pixels, at least one; `source` ends behind the last.
+        // SAFETY: reads the group's bytes, up to eight, of each of `rows` by `columns` pixels, at least one; `source` ends behind the last.
         // Writes a byte for each of them to eight planes, at the distance of its row and column from `target`, of which
         // the largest was checked above.
-        unsafe { nervelet_mve_spread(&raw const frame) };
+        unsafe {
+            match self.group {
+                PLANES => nervelet_mve_spread(&raw const frame),
+                _ => nervelet_mve_spread_few(&raw const frame),
+            }
+        };
         Ok(())
     }
 
-    /// The outputs of eight channels from `first` on; `codes` begin with the first of them.
+    /// The outputs of a group of channels from `first` on; `codes` begin with the first of them.
     fn products(&self, first: usize, planes: &[i8], codes: &mut [i8]) -> Result {
         let Window { stride, kernel, output, .. } = *self.window;
         let row_bytes = output[1].wrapping_mul(self.channels);
         let [rows, columns] = self.tile;
         let [block_rows, block_columns] = self.block.extent;
         let last = rows.wrapping_sub(1).wrapping_mul(row_bytes);
-        let last = last.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(PLANES);
+        let last = last.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(self.group);
         // Blocks follow each other along one axis of the tile.
         let (length, block, step) = match self.columns {
             true => (rows, block_rows, 1),
@@ -214,14 +219,14 @@ impl Tiles<'_> {
             }
         }
         let stream = self.layer.words.get(first.wrapping_mul(self.record)..).ok_or(OutOfBounds)?;
-        if stream.len() < self.record.wrapping_mul(PLANES) {
+        if stream.len() < self.record.wrapping_mul(self.group) {
             return Err(OutOfBounds);
         }
         let frame = Planes {
             plane: planes.as_ptr(),
             stream: stream.as_ptr(),
             output: codes.as_mut_ptr(),
-            channels: PLANES,
+            channels: self.group,
             blocks_before_last: length.div_ceil(block).wrapping_sub(1),
             output_step: block.wrapping_mul(output_step),
             last_plane: last_block.wrapping_mul(step),
@@ -231,7 +236,7 @@ impl Tiles<'_> {
             mask,
             distances,
         };
-        // SAFETY: the stream has eight records. The vectors of each output begin where its window does, in or up to `SLACK`
+        // SAFETY: the stream has a record for each channel of the group. The vectors of each output begin where its window does, in or up to `SLACK`
         // bytes behind the columns of the tile, and end in the plane. Codes are written for the outputs of the tile alone:
         // those of a block that the mask holds, from block to block, at last those that end with the tile.
         unsafe { (self.block.kernel)(&raw const frame) };

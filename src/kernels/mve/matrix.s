@@ -147,10 +147,7 @@
 .endm
 
 @ Up to eight vectors a filter, the first and then the others from the last to the second.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_matrix_short
-nervelet_mve_matrix_short:
+MVE_BEGIN nervelet_mve_matrix_short
     MVE_MATRIX_ENTER 4f
 2:
     ldr r9, [sp, #MVE_MATRIX_STREAM]
@@ -165,12 +162,10 @@ nervelet_mve_matrix_short:
     MVE_MATRIX_FINISH
     bne 3b
     MVE_MATRIX_LEAVE 2b
+MVE_END nervelet_mve_matrix_short
 
 @ Any number of vectors, in passes of up to 16 with a distance between them.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_matrix_long
-nervelet_mve_matrix_long:
+MVE_BEGIN nervelet_mve_matrix_long
     MVE_MATRIX_ENTER 4f
 2:
     str r11, [sp, #MVE_MATRIX_OUTPUT]
@@ -208,3 +203,4 @@ nervelet_mve_matrix_long:
     str r11, [sp, #MVE_MATRIX_OUTPUT]
     bne 3b
     MVE_MATRIX_LEAVE 2b
+MVE_END nervelet_mve_matrix_long

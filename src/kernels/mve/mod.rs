@@ -5,6 +5,7 @@
 //! | `matrix.s` | two channels by four pixels in registers: convolutions |
 //! | `dense.s` | eight channels of one pixel, or one: dense layers |
 //! | `planes.s` | channels apart, columns of pixels in a row: a depthwise window is one vector |
+//! | `lanes.s` | sixteen channels in the lanes of a vector: any depthwise window |
 //! | `add.s` | two tensors: sums, of which one has the factor one half, and products |
 //! | `pooling.s` | the largest of sixteen channels, means of eight |
 //! | `taps.s` | row-major weights: eight channels of any window, products of rows |
@@ -25,11 +26,13 @@ mod assembly;
 mod attention;
 mod dense;
 mod depthwise;
+mod lanes;
 mod matrix;
 mod pooling;
 mod rows;
 mod stream;
 mod taps;
+mod windows;
 
 use super::blocked_attention;
 use super::packing::{self, mve::Layout};
@@ -97,7 +100,10 @@ impl Core for Mve {
         scratch: &mut [u32],
         output: &mut [i8],
     ) -> Result {
-        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
+        match own(layer) {
+            Layout::Lanes => lanes::depthwise_conv_2d(window, channels, input, layer, output)?,
+            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?,
+        }
         assembly::clamp(output, layer.range);
         Ok(())
     }
@@ -190,8 +196,7 @@ fn own(layer: &PackedLayer<'_>) -> Layout {
 fn record_words(layer: &PackedLayer<'_>, depth: usize, channels: usize) -> core::result::Result<usize, OutOfBounds> {
     let layout = layer.packing.layout;
     let words = layout.record_words(depth);
-    let sound = depth > 0
-        && channels >= layout.lanes()
-        && Some(layer.words.len()) == layout.records(channels).checked_mul(words);
+    let sound =
+        depth > 0 && layout.holds(channels) && Some(layer.words.len()) == layout.records(channels).checked_mul(words);
     if sound { Ok(words) } else { Err(OutOfBounds) }
 }

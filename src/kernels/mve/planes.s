@@ -1,18 +1,24 @@
-@ From rows of pixels to planes: eight channels of a pixel go to the same place of eight planes.
-@ r0: frame of source, target, source step, target step, pixels, rows, source row step, target row step, eight distances.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_spread
-nervelet_mve_spread:
+@ From rows of pixels to planes: the channels of a pixel, eight or as many as the frame says, go to the same place of as many
+@ planes.
+@ r0: frame of source, target, source step, target step, pixels, rows, source row step, target row step, channels, eight
+@ distances.
+.macro MVE_SPREAD name, few
+MVE_BEGIN \name
     push {r4-r11, lr}
-    ldm r0!, {r1-r8}
+    ldm r0!, {r1-r9}
     vldrh.u16 q1, [r0]
+    vctp.16 r9
 1:
     mov r0, r1
     mov r10, r2
     dls lr, r5
 2:
+.if \few
+    vpst
+    vldrbt.u16 q0, [r0]
+.else
     vldrb.u16 q0, [r0]
+.endif
     vstrb.16 q0, [r10, q1]
     add r0, r3
     add r10, r4
@@ -22,6 +28,11 @@ nervelet_mve_spread:
     subs r6, #1
     bne 1b
     pop {r4-r11, pc}
+MVE_END \name
+.endm
+
+MVE_SPREAD nervelet_mve_spread, 0
+MVE_SPREAD nervelet_mve_spread_few, 1
 
 @ Eight outputs of each of some channels, by one vector product each. r1: plane; r3: stream; r5: output; r7: blocks left
 @ before the last; r9: 1 where a channel shifts right; r11: from block to block of outputs; q4: the weights; q5: the same
@@ -105,10 +116,7 @@ nervelet_mve_spread:
 .endm
 
 @ 3 x 3 with stride 1: two columns of four rows, of which one vector serves two.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_planes
-nervelet_mve_planes:
+MVE_BEGIN nervelet_mve_planes
     MVE_DEPTHWISE_ENTER
 1:
     MVE_DEPTHWISE_CHANNEL
@@ -126,6 +134,7 @@ nervelet_mve_planes:
     vmladav.s8 r12, q3, q4
     vmladav.s8 lr, q3, q5
     MVE_DEPTHWISE_FINISH 12, 2b, 1b
+MVE_END nervelet_mve_planes
 
 @ Eight outputs at eight distances.
 .macro MVE_DEPTHWISE_APART a, b, c, d, e, f, g, h
@@ -148,25 +157,21 @@ nervelet_mve_planes:
 .endm
 
 @ 3 x 3 with stride 2: four columns of two rows.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_planes_2
-nervelet_mve_planes_2:
+MVE_BEGIN nervelet_mve_planes_2
     MVE_DEPTHWISE_ENTER
 1:
     MVE_DEPTHWISE_CHANNEL
 2:
     MVE_DEPTHWISE_APART 0, 2, 12, 14, 24, 26, 36, 38
     MVE_DEPTHWISE_FINISH 48, 2b, 1b
+MVE_END nervelet_mve_planes_2
 
 @ One column of taps: eight rows.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_columns
-nervelet_mve_columns:
+MVE_BEGIN nervelet_mve_columns
     MVE_DEPTHWISE_ENTER
 1:
     MVE_DEPTHWISE_CHANNEL
 2:
     MVE_DEPTHWISE_APART 0, 1, 2, 3, 4, 5, 6, 7
     MVE_DEPTHWISE_FINISH 8, 2b, 1b
+MVE_END nervelet_mve_columns

@@ -10,10 +10,7 @@
 .endm
 
 @ The largest of sixteen channels.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_max_pool
-nervelet_mve_max_pool:
+MVE_BEGIN nervelet_mve_max_pool
     MVE_POOL_ENTER
 1:
     vctp.8 r3
@@ -39,13 +36,11 @@ nervelet_mve_max_pool:
     subs r3, #16
     bgt 1b
     pop {r4-r11, pc}
+MVE_END nervelet_mve_max_pool
 
 @ The rounded means of eight channels from their sums of 16 bits. Halves go away from zero; a product with 2^24 by the number
 @ of taps, rounded up, has the quotient in its upper bits (see the caller).
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_average_pool
-nervelet_mve_average_pool:
+MVE_BEGIN nervelet_mve_average_pool
     MVE_POOL_ENTER
     vpush {d8-d9}
     vmovlb.s8 q2, q2
@@ -93,3 +88,4 @@ nervelet_mve_average_pool:
 4:
     vpop {d8-d9}
     pop {r4-r11, pc}
+MVE_END nervelet_mve_average_pool

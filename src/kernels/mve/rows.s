@@ -15,10 +15,7 @@
     vmladava.s16 r6, q1, q2
 .endm
 
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_rows
-nervelet_mve_rows:
+MVE_BEGIN nervelet_mve_rows
     push {r4-r11, lr}
     ldm r0, {r3, r5, r7, r9, r11, r12}
     mov r0, #0xFF
@@ -53,3 +50,4 @@ nervelet_mve_rows:
     cmp r3, r5
     bne 1b
     pop {r4-r11, pc}
+MVE_END nervelet_mve_rows

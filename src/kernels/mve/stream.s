@@ -1,10 +1,7 @@
 @ Int16 codes, one after the other: moments and normalisation of a row, tables, changes of scale.
 
 @ The sum of r1 codes from r0 on, and that of their squares, to r2.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_moments
-nervelet_mve_moments:
+MVE_BEGIN nervelet_mve_moments
     push {r4-r7, lr}
     movs r4, #0
     movs r6, #0
@@ -19,14 +16,12 @@ nervelet_mve_moments:
     str r4, [r2]
     strd r6, r7, [r2, #4]
     pop {r4-r7, pc}
+MVE_END nervelet_mve_moments
 
 @ A row with its moments known.
 @ r0: frame of codes, gamma, beta, output, factor and offset of a code, root, what the high word of their product is shifted
 @ by and the shift of the result, both to the left, codes.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_normalize
-nervelet_mve_normalize:
+MVE_BEGIN nervelet_mve_normalize
     push {r4-r10, lr}
     ldm r0, {r0-r9}
     vdup.32 q1, r4
@@ -49,12 +44,10 @@ nervelet_mve_normalize:
     letp lr, 1b
 2:
     pop {r4-r10, pc}
+MVE_END nervelet_mve_normalize
 
 @ A function of r3 codes from r0 on as a table of 513 at r1, to r2.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_interpolate
-nervelet_mve_interpolate:
+MVE_BEGIN nervelet_mve_interpolate
     push {r7, lr}
     vpush {d8-d9}
     add r1, #512
@@ -76,14 +69,12 @@ nervelet_mve_interpolate:
 2:
     vpop {d8-d9}
     pop {r7, pc}
+MVE_END nervelet_mve_interpolate
 
 @ Codes of int16 as codes of int8 and the other way round.
 @ r0: frame of codes, output, zero point of the input negated, shift before the product, mantissa, shift behind it to the
 @ left, 1 if that is one, zero point of the output, codes.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_narrow
-nervelet_mve_narrow:
+MVE_BEGIN nervelet_mve_narrow
     push {r4-r8, lr}
     ldm r0, {r0-r8}
     wlstp.32 lr, r8, 2f
@@ -101,11 +92,9 @@ nervelet_mve_narrow:
     letp lr, 1b
 2:
     pop {r4-r8, pc}
+MVE_END nervelet_mve_narrow
 
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_widen
-nervelet_mve_widen:
+MVE_BEGIN nervelet_mve_widen
     push {r4-r8, lr}
     ldm r0, {r0-r8}
     wlstp.32 lr, r8, 2f
@@ -122,3 +111,4 @@ nervelet_mve_widen:
     letp lr, 1b
 2:
     pop {r4-r8, pc}
+MVE_END nervelet_mve_widen

@@ -27,10 +27,7 @@
 @ One pixel, eight channels at a time. r0: inputs; r1: weights; r2, r3: steps from tap to tap; r8: frame of inputs, weights,
 @ rows, columns, steps, the same from behind a row to the next, input offset, channels, biases, mantissas, exponents, output,
 @ zero point; r9: rows left; r10: channels left; r11: input offset; q0, q1: sums of even and odd channels.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_taps
-nervelet_mve_taps:
+MVE_BEGIN nervelet_mve_taps
     push {r4-r11, lr}
     vpush {d8-d11}
     sub sp, #36
@@ -87,12 +84,10 @@ nervelet_mve_taps:
     add sp, #36
     vpop {d8-d11}
     pop {r4-r11, pc}
+MVE_END nervelet_mve_taps
 
 @ The products of r2 codes from r0 on, each with r3 added, and weights from r1 on, added up.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_dot
-nervelet_mve_dot:
+MVE_BEGIN nervelet_mve_dot
     push {r4-r6, lr}
     movs r4, #0
     movs r6, #0
@@ -106,3 +101,4 @@ nervelet_mve_dot:
 2:
     mla r0, r6, r3, r4
     pop {r4-r6, pc}
+MVE_END nervelet_mve_dot

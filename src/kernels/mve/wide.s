@@ -3,10 +3,7 @@
 @ its step, mantissas, exponents, channels; r7: weights; r10: rows left; r11: products of a row; q3: where codes go.
 @ A mantissa keeps 16 bits, rounded; of sums times these the high word is shifted by one less than the exponent negated,
 @ rounded once.
-    .balign 4
-    .thumb_func
-    .global nervelet_mve_wide_pixels
-nervelet_mve_wide_pixels:
+MVE_BEGIN nervelet_mve_wide_pixels
     push {r4-r11, lr}
     mov r8, r0
     vldrw.u32 q3, [r8, #16]
@@ -73,3 +70,4 @@ nervelet_mve_wide_pixels:
     str r0, [r8, #72]
     bne 1b
     pop {r4-r11, pc}
+MVE_END nervelet_mve_wide_pixels

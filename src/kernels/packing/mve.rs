@@ -25,6 +25,9 @@ pub enum Layout {
     Columns = 68,
     /// One output channel a record, for the only pixel: the weights in order, in whole words. It pays for few outputs.
     Rows = 69,
+    /// Depthwise, 16 channels a record: for each tap a vector of their weights. Fewer channels are padded with zeros. It pays for
+    /// few outputs, and for windows that the others don't compute.
+    Lanes = 70,
 }
 
 /// The weights of a vector.
@@ -37,6 +40,8 @@ pub const LONGEST_PASS: usize = 16;
 pub const PITCH: usize = 6;
 /// Channels that are brought into planes at a time.
 pub const PLANES: usize = 8;
+/// A bound on the bytes of an output row of [`Layout::Planes`] and [`Layout::Columns`], of which a block has up to eight.
+pub const LONGEST_ROW: usize = 7168;
 /// The scratch words of a layer that needs none.
 const NONE: usize = 4;
 /// What kernels read behind the last column of a plane.
@@ -63,8 +68,17 @@ pub const fn is_inside(window: &Window) -> bool {
 
 impl Records for Layout {
     fn from_number(number: u8) -> Option<Self> {
-        let all = [Layout::RowPairs, Layout::FlatPairs, Layout::Eights, Layout::Planes, Layout::Columns, Layout::Rows];
-        all.into_iter().find(|layout| layout.number() == number)
+        // The numbers are the variants' own, so that this is the check of a range.
+        Some(match number {
+            64 => Layout::RowPairs,
+            65 => Layout::FlatPairs,
+            66 => Layout::Eights,
+            67 => Layout::Planes,
+            68 => Layout::Columns,
+            69 => Layout::Rows,
+            70 => Layout::Lanes,
+            _ => return None,
+        })
     }
 
     fn number(self) -> u8 {
@@ -72,14 +86,17 @@ impl Records for Layout {
     }
 
     fn form(self) -> Form {
-        if matches!(self, Layout::Planes | Layout::Columns) { Form::Depthwise } else { Form::Convolution }
+        match self {
+            Layout::Planes | Layout::Columns | Layout::Lanes => Form::Depthwise,
+            _ => Form::Convolution,
+        }
     }
 
     fn computes(self, window: &Window) -> bool {
         let Window { kernel, stride, dilation, .. } = window;
         match self {
             Layout::RowPairs => dilation[1] == 1 || kernel[1] == 1,
-            Layout::FlatPairs => true,
+            Layout::FlatPairs | Layout::Lanes => true,
             Layout::Eights => kernel[0] == 1 && kernel[1] == 1 && is_inside(window),
             Layout::Planes => {
                 let [rows, columns] = *stride;
@@ -100,7 +117,12 @@ impl Records for Layout {
             Layout::RowPairs | Layout::FlatPairs => 2,
             Layout::Eights => 8,
             Layout::Planes | Layout::Columns | Layout::Rows => 1,
+            Layout::Lanes => LANES,
         }
+    }
+
+    fn holds(self, channels: usize) -> bool {
+        channels >= if self == Layout::Lanes { 1 } else { self.lanes() }
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {
@@ -112,13 +134,17 @@ impl Records for Layout {
             Layout::RowPairs => (padded(row), rows.saturating_mul(padded(row))),
             Layout::FlatPairs => (row, padded(rows.saturating_mul(row))),
             Layout::Eights => (row, rows.saturating_mul(row).saturating_add(LANES - 1) & !(LANES - 1)),
-            Layout::Planes | Layout::Columns | Layout::Rows => (row, rows.saturating_mul(row)),
+            Layout::Planes | Layout::Columns | Layout::Rows | Layout::Lanes => (row, rows.saturating_mul(row)),
         };
         Filter { rows, row, padded_row, depth }
     }
 
     fn record_words(self, depth: usize) -> usize {
-        let weights = if self.form() == Form::Depthwise { LANES } else { depth.saturating_mul(self.lanes()) };
+        let weights = match self {
+            Layout::Planes | Layout::Columns => LANES,
+            Layout::Lanes => depth.saturating_mul(LANES),
+            _ => depth.saturating_mul(self.lanes()),
+        };
         weights.div_ceil(4).saturating_add(self.lanes() * self.scale_words())
     }
 
@@ -150,7 +176,7 @@ impl Records for Layout {
     fn scales(self, scale: &[u32], shifts_right: bool, largest: i64, _zero_point: i32) -> bool {
         let [mantissa, exponent] = [1, 2].map(|at| scale.get(at).map_or(i32::MIN, |word| *word as i32));
         let most = match self {
-            _ if shifts_right || self == Layout::Rows => -1,
+            _ if shifts_right || matches!(self, Layout::Rows | Layout::Lanes) => -1,
             // Its kernels don't shift left.
             Layout::Planes | Layout::Columns => 0,
             _ => 30,
@@ -169,7 +195,9 @@ impl Records for Layout {
             }
             Layout::Eights if filter.depth == filter.row => NONE,
             Layout::Eights => filter.depth / 4,
-            Layout::Rows => 0,
+            Layout::Rows | Layout::Lanes => 0,
+            // Distances from output to output have 16 bits: none is enough for rows that are longer.
+            Layout::Planes | Layout::Columns if window.output[1].saturating_mul(channels) >= LONGEST_ROW => usize::MAX,
             // Planes of the fewest columns or rows that a block takes.
             Layout::Planes => PLANES * (9 * PITCH + SLACK).div_ceil(LANES) * (LANES / 4),
             Layout::Columns => PLANES * (2 * LANES + SLACK) / 4,
@@ -190,6 +218,7 @@ impl Layout {
             Layout::Eights => vector * 8 * LANES + lane * LANES + k % LANES,
             Layout::Planes => k % 3 * PITCH + k / 3,
             Layout::Columns | Layout::Rows => k,
+            Layout::Lanes => k * LANES + lane,
         }
     }
 }

@@ -214,6 +214,18 @@ impl Layers {
         self.layer(op, &[count, depth], &[outputs, depth], 0, &[count, outputs]);
     }
 
+    /// Adds a depthwise layer of any number of channels, of few outputs or many.
+    fn add_depthwise(&mut self) {
+        let activation = self.activation();
+        let (window, image, out) = self.window();
+        let [rows, columns] = window.kernel;
+        let counts = [1 + self.below(8), 1 + self.below(50), 16 * (1 + self.below(3))];
+        let channels = self.one_of(&counts);
+        let op = Op::DepthwiseConv2d { window, multiplier: 1, activation };
+        let [input, output] = [image, out].map(|[rows, columns]| [1, rows, columns, channels]);
+        self.layer(op, &input, &[rows, columns, channels], 2, &output);
+    }
+
     fn add_any(&mut self) {
         let activation = self.activation();
         let (window, image, out) = self.window();
@@ -363,6 +375,11 @@ fn random_layers_on_the_m0() {
 #[test]
 fn random_layers_on_the_m55() {
     random_layers_equal_the_reference("qemu-m55", Target::Mve, 500..508);
+}
+
+#[test]
+fn depthwise_layers_on_the_m55() {
+    equal_the_reference("qemu-m55", Target::Mve, 510..518, Layers::add_depthwise);
 }
 
 #[test]
