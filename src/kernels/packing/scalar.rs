@@ -36,6 +36,9 @@ pub const SUMS: usize = 32;
 /// The fewest inputs, of many, that it widens at a time, with the words they take.
 pub const LEAST_SEGMENT: usize = 64;
 
+/// [`Layout::ChannelTriples`] and [`Layout::ChannelSingles`] are for fewer inputs and fewer outputs than this.
+pub const DIRECT_END: usize = 1 << 16;
+
 /// The words of `inputs` widened inputs: of each four three words a pair.
 pub const fn segment_words(inputs: usize) -> usize {
     inputs.div_ceil(4).wrapping_mul(6)
@@ -88,6 +91,11 @@ impl Records for Layout {
             Layout::ChannelPairs => 2,
             Layout::ChannelTriples => 3,
         }
+    }
+
+    fn holds(self, channels: usize) -> bool {
+        let direct = matches!(self, Layout::ChannelTriples | Layout::ChannelSingles);
+        channels >= self.lanes() && (!direct || channels < DIRECT_END)
     }
 
     fn filter(self, rows: usize, row: usize) -> Filter {

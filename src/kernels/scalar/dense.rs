@@ -143,6 +143,6 @@ fn in_segments(inputs: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], code
 
 /// The product, unless it is too large: most are small, where this takes no long multiplication.
 #[inline(always)]
-pub fn product(a: usize, b: usize) -> Option<usize> {
+fn product(a: usize, b: usize) -> Option<usize> {
     if (a | b) < 1 << 16 { Some(a.wrapping_mul(b)) } else { a.checked_mul(b) }
 }
