@@ -61,9 +61,12 @@ static FILES: LazyLock<Vec<AlignedBytes>> = LazyLock::new(|| {
 fn packing(step: &Step<'_>) -> Option<u8> {
     let number = match step.kind()? {
         OpKind::Conv2dPacked
+        | OpKind::Conv2dPixelsPacked
         | OpKind::Conv2dPlainPacked
         | OpKind::DepthwiseConv2dPacked
-        | OpKind::DepthwiseColumnsPacked => {
+        | OpKind::DepthwiseColumnsPacked
+        | OpKind::PointwiseInPlacePacked
+        | OpKind::DepthwiseInPlacePacked => {
             words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing
         }
         OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {

@@ -198,6 +198,18 @@ pub trait Core {
         reference::conv_2d_packed(window, channels, input, layer, output)
     }
 
+    /// The same for layouts of [`packing::Form::Pixels`].
+    fn conv_2d_pixels_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        Self::conv_2d_packed(window, channels, input, layer, scratch, output)
+    }
+
     /// The same for layouts of [`packing::Form::PlainConvolution`].
     fn conv_2d_plain_packed(
         window: &Window,
@@ -208,6 +220,29 @@ pub trait Core {
         output: &mut [i8],
     ) -> Result {
         Self::conv_2d_packed(window, channels, input, layer, scratch, output)
+    }
+
+    /// A convolution of single pixels whose codes take the place of its inputs at the start of `codes`, which holds the more
+    /// of them; `scratch` has at least [`in_place_words`](packing::Layout::in_place_words).
+    fn pointwise_in_place(
+        window: &Window,
+        channels: [usize; 2],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        codes: &mut [i8],
+    ) -> Result {
+        reference::pointwise_in_place(window, channels, layer, scratch, codes)
+    }
+
+    /// A depthwise convolution whose codes take the place of as many inputs; `scratch` as above.
+    fn depthwise_in_place(
+        window: &Window,
+        channels: [usize; 2],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        codes: &mut [i8],
+    ) -> Result {
+        reference::depthwise_in_place(window, channels[0], layer, scratch, codes)
     }
 
     /// One row of an int8 dense layer with packed weights; `scratch` is that of a window of one pixel.

@@ -140,9 +140,15 @@ impl<'m> Model<'m> {
         &self.content.program
     }
 
+    /// The operators that the firmware links.
+    pub(crate) fn operators(&self) -> &'m [&'static Operator] {
+        self.operators
+    }
+
     /// The operator of a kind.
-    pub(crate) fn operator(&self, kind: u16) -> Option<&'static Operator> {
-        self.operators.iter().copied().find(|operator| operator.kind as u16 == kind)
+    #[inline(never)]
+    pub(crate) fn operator(&self, kind: u16) -> Option<&'m &'static Operator> {
+        self.operators.iter().find(|operator| operator.kind as u16 == kind)
     }
 
     fn floats(&self, span: Span) -> Option<&'m [f32]> {

@@ -277,4 +277,10 @@ kinds! {
     DepthwiseColumnsPacked = 127,
     /// Dense layer of int8 with weights packed for a core, of 16 bits each.
     FullyConnectedWidePacked = 128,
+    /// Convolution of single pixels of int8 with weights packed for a core, in place.
+    PointwiseInPlacePacked = 129,
+    /// Depthwise convolution of int8 with weights packed for a core, in place.
+    DepthwiseInPlacePacked = 130,
+    /// Convolution of int8 to fewer than four pixels with weights packed for a core.
+    Conv2dPixelsPacked = 131,
 }

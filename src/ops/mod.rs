@@ -19,6 +19,7 @@ mod element;
 pub mod embedding;
 pub mod fully_connected;
 pub mod gather;
+pub mod in_place;
 mod kind;
 mod layer;
 pub mod layer_norm_i16;
@@ -117,6 +118,8 @@ operators![
     fully_connected::INT16,
     fully_connected::INT8,
     gather::OPERATOR,
+    in_place::DEPTHWISE_CONV_2D,
+    in_place::POINTWISE_CONV_2D,
     layer_norm_i16::OPERATOR,
     lookup::INT8,
     lstm::FLOAT32,
@@ -143,6 +146,7 @@ operators![
     normalize::LOG_SOFTMAX_INT8,
     normalize::RMS_NORM_FLOAT32,
     packed_layer::CONV_2D,
+    packed_layer::CONV_2D_PIXELS,
     packed_layer::CONV_2D_PLAIN,
     packed_layer::DEPTHWISE_COLUMNS,
     packed_layer::DEPTHWISE_CONV_2D,

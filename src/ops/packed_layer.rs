@@ -18,6 +18,12 @@ pub static CONV_2D: Operator = Operator {
     verify: |view| verify_window(view, Form::Convolution),
     run: |call| run_window(call, Active::conv_2d_packed),
 };
+/// The same to fewer than four pixels.
+pub static CONV_2D_PIXELS: Operator = Operator {
+    kind: kind(Form::Pixels),
+    verify: |view| verify_window(view, Form::Pixels),
+    run: |call| run_window(call, Active::conv_2d_pixels_packed),
+};
 /// The same for weights whose sums are as large as they may be.
 pub static CONV_2D_PLAIN: Operator = Operator {
     kind: kind(Form::PlainConvolution),
@@ -47,21 +53,21 @@ pub static DEPTHWISE_COLUMNS: Operator = Operator {
 /// Dense layer of one row; more rows are a convolution over an image of one row.
 pub static FULLY_CONNECTED: Operator = Operator {
     kind: OpKind::FullyConnectedPacked,
-    verify: |view| verify_fully_connected(view, Form::Convolution),
+    verify: |view| verify_fully_connected(view, &[Form::Pixels, Form::Convolution]),
     run: run_fully_connected,
 };
 /// The same with weights of 16 bits, which works on the inputs as they are.
 pub static FULLY_CONNECTED_WIDE: Operator = Operator {
     kind: OpKind::FullyConnectedWidePacked,
-    verify: |view| verify_fully_connected(view, Form::WideDense),
+    verify: |view| verify_fully_connected(view, &[Form::WideDense]),
     run: run_fully_connected_wide,
 };
 
-/// The kind of the steps that layouts of a form are for; dense layers of one row with the weights of a convolution are
-/// [`OpKind::FullyConnectedPacked`].
+/// The kind of the steps that layouts of a form are for.
 pub const fn kind(form: Form) -> OpKind {
     match form {
         Form::Convolution => OpKind::Conv2dPacked,
+        Form::Pixels => OpKind::Conv2dPixelsPacked,
         Form::PlainConvolution => OpKind::Conv2dPlainPacked,
         Form::Depthwise => OpKind::DepthwiseConv2dPacked,
         Form::DepthwiseColumns => OpKind::DepthwiseColumnsPacked,
@@ -109,13 +115,13 @@ pub struct PackedWeights {
 
 impl PackedWeights {
     /// Checks the stream and the step's scratch memory against the geometry.
-    fn verify<P>(
+    pub(super) fn verify<P>(
         &self,
         view: &StepView<'_>,
         step: &Layer<'_, P>,
         window: &Window,
         [channels, outputs]: [usize; 2],
-        form: Form,
+        forms: &[Form],
     ) -> Result<(), Error> {
         step.input.expect_int8()?;
         step.output.expect_int8()?;
@@ -123,10 +129,10 @@ impl PackedWeights {
             return Err(Error::Misplaced);
         }
         let found = self.packing;
-        let packing = packing(found).filter(|packing| packing.layout.form() == form);
+        let packing = packing(found).filter(|packing| forms.contains(&packing.layout.form()));
         let layout = packing.ok_or(Error::Packing { found })?.layout;
         let [rows, columns] = window.kernel;
-        let inputs = if form.is_depthwise() { 1 } else { channels };
+        let inputs = if layout.form().is_depthwise() { 1 } else { channels };
         let filter = layout.filter(rows, columns.saturating_mul(inputs));
         let [low, high] = self.range;
         let is_range = -128 <= low && low <= high && high <= 127;
@@ -145,7 +151,11 @@ impl PackedWeights {
     }
 
     #[inline(always)]
-    fn layer<'m, P>(&self, view: &StepView<'m>, step: &Layer<'m, P>) -> Result<PackedLayer<'m>, OutOfBounds> {
+    pub(super) fn layer<'m, P>(
+        &self,
+        view: &StepView<'m>,
+        step: &Layer<'m, P>,
+    ) -> Result<PackedLayer<'m>, OutOfBounds> {
         Ok(PackedLayer {
             packing: packing(self.packing).ok_or(OutOfBounds)?,
             words: view.constant_words(self.words)?,
@@ -169,7 +179,7 @@ fn verify_window(view: &StepView<'_>, form: Form) -> Result<(), Error> {
     if form.is_depthwise() && channels[0] != channels[1] {
         return Err(Error::Shape);
     }
-    weights.verify(view, &step, &window, channels, form)
+    weights.verify(view, &step, &window, channels, &[form])
 }
 
 type Kernel = fn(&Window, [usize; 2], &[i8], &PackedLayer<'_>, &mut [u32], &mut [i8]) -> kernels::Result;
@@ -182,14 +192,14 @@ fn run_window(call: &mut Call<'_, '_>, kernel: Kernel) -> kernels::Result {
     kernel(&window, channels, bytemuck::cast_slice(x), &layer, elements(scratch)?, bytemuck::cast_slice_mut(codes))
 }
 
-fn verify_fully_connected(view: &StepView<'_>, form: Form) -> Result<(), Error> {
+fn verify_fully_connected(view: &StepView<'_>, forms: &[Form]) -> Result<(), Error> {
     let step = view.expect_layer::<DenseParameters>()?;
     let [depth, outputs] = [step.input, step.output].map(Tensor::elements);
-    let least = if form == Form::WideDense { LEAST_WIDE_DEPTH } else { 1 };
+    let least = if forms.contains(&Form::WideDense) { LEAST_WIDE_DEPTH } else { 1 };
     if step.parameters.depth as usize != depth || depth < least {
         return Err(Error::Shape);
     }
-    step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], form)
+    step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], forms)
 }
 
 fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {

@@ -151,6 +151,25 @@ impl<'m> StepView<'m> {
         Ok(self.layer()?)
     }
 
+    /// The same for a layer whose output begins where its input does, apart from the scratch memory.
+    pub fn expect_layer_in_place<P: AnyBitPattern>(&self) -> Result<Layer<'m, P>, Error> {
+        let StepRecord { scratch, .. } = *self.record;
+        self.expect_counts(1, 1)?;
+        if usize::from(self.record.parameters) != size_of::<P>() / 4 {
+            return Err(Error::Parameters);
+        }
+        let layer: Layer<'m, P> = self.layer()?;
+        for tensor in [layer.input, layer.output] {
+            if tensor.place != Place::Arena {
+                return Err(Error::Misplaced);
+            }
+            if tensor.offset != layer.input.offset || tensor.span().overlaps(scratch) {
+                return Err(Error::Overlap);
+            }
+        }
+        Ok(layer)
+    }
+
     /// How many tensors it reads.
     pub fn inputs(&self) -> usize {
         self.record.inputs.into()
@@ -189,19 +208,8 @@ impl<'m> StepView<'m> {
     /// Fails unless the step names `inputs` inputs and `outputs` outputs; then checks every operand's place: inside
     /// the arena or the constants, outputs in the arena and apart from each other, the inputs and the scratch memory.
     pub fn expect_operands(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
-        let StepRecord { inputs: found_inputs, outputs: found_outputs, scratch, .. } = *self.record;
-        if usize::from(found_inputs) != inputs || usize::from(found_outputs) != outputs {
-            return Err(Error::OperandCount {
-                expected: [inputs.min(255) as u8, outputs.min(255) as u8],
-                found: [found_inputs, found_outputs],
-            });
-        }
-        if scratch.end() > self.tables.arena_bytes {
-            return Err(Error::OutsideArena { end: scratch.end(), arena: self.tables.arena_bytes });
-        }
-        if scratch.length == 0 && scratch.offset > 0 {
-            return Err(Error::Overlap);
-        }
+        self.expect_counts(inputs, outputs)?;
+        let scratch = self.record.scratch;
         for operand in 0..inputs.saturating_add(outputs) {
             let (place, span) = self.place(operand)?;
             let mut clash = span.overlaps(scratch);
@@ -216,6 +224,21 @@ impl<'m> StepView<'m> {
             }
         }
         Ok(())
+    }
+
+    /// Fails unless the step names `inputs` inputs and `outputs` outputs, and its scratch memory is in the arena.
+    fn expect_counts(&self, inputs: usize, outputs: usize) -> Result<(), Error> {
+        let StepRecord { inputs: found_inputs, outputs: found_outputs, scratch, .. } = *self.record;
+        if usize::from(found_inputs) != inputs || usize::from(found_outputs) != outputs {
+            return Err(Error::OperandCount {
+                expected: [inputs.min(255) as u8, outputs.min(255) as u8],
+                found: [found_inputs, found_outputs],
+            });
+        }
+        if scratch.end() > self.tables.arena_bytes {
+            return Err(Error::OutsideArena { end: scratch.end(), arena: self.tables.arena_bytes });
+        }
+        if scratch.length == 0 && scratch.offset > 0 { Err(Error::Overlap) } else { Ok(()) }
     }
 
     /// Where an operand lies, and its bytes in the arena: none for a constant.
@@ -302,6 +325,14 @@ impl<'m> Call<'_, 'm> {
     pub fn output_and_scratch(&mut self) -> Result<Regions<'_, 'm, 2>, OutOfBounds> {
         let output = self.view.output(0)?;
         Regions::carve(self.arena, self.view.tables.constants, [output.span(), self.view.record.scratch])
+    }
+
+    /// The scratch memory and another part of the arena, to write.
+    #[inline(always)]
+    pub(super) fn scratch_and(&mut self, part: Span) -> Result<[&mut [u8]; 2], OutOfBounds> {
+        let (_, parts) =
+            parts::three(self.arena, 0..0, [self.view.record.scratch.range(), part.range()]).ok_or(OutOfBounds)?;
+        Ok(parts)
     }
 
     /// The bytes of a layer's input in the arena, its scratch memory and the bytes of its output.

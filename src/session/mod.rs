@@ -94,12 +94,10 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Runs the first `count` steps.
     fn run(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), Error> {
         let tables = &self.model.program().tables;
-        let steps = self.model.program().steps;
-        let Some(first) = steps.first() else { return Ok(()) };
         // Steps of one kind often follow each other, or take turns with those of another.
-        let mut last = self.model.operator(first.kind).ok_or(Error::NotVerified)?;
+        let Some(mut last) = self.model.operators().first() else { return Ok(()) };
         let mut before = last;
-        for (step, record) in steps.iter().take(count).enumerate() {
+        for (step, record) in self.model.program().steps.iter().take(count).enumerate() {
             observer.before_step(step);
             if last.kind as u16 != record.kind {
                 core::mem::swap(&mut last, &mut before);

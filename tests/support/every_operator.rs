@@ -40,8 +40,10 @@ pub fn models(random: &mut Random) -> Vec<AlignedBytes> {
         compiled(&eights, target);
     }
     let few_outputs = few_outputs(random);
+    let chain = chain(random);
     for target in [Target::Any, Target::Dsp, Target::Armv7m] {
         compiled(&few_outputs, target);
+        compiled(&chain, target);
     }
     compiled(&columns(&mut Random::new(2)), Target::Mve);
     for graph in [reductions(DataType::Int8, random), reductions(DataType::Float32, random), conversions(random)] {
@@ -226,6 +228,25 @@ fn eights(random: &mut Random) -> Graph {
     let operands = [x, net.weights(&[3, 16]), net.bias(3, 10.0)];
     let x = net.layer(Op::FullyConnected { activation: NONE }, &operands, &[1, 3]);
     net.finish(&[x])
+}
+
+/// Layers that can write over their inputs: depthwise ones between others of single pixels, to more and to fewer channels.
+fn chain(random: &mut Random) -> Graph {
+    let (mut net, x) = Network::new(DataType::Int8, &[1, 9, 3, 4], random);
+    let pointwise = Op::Conv2d { window: Window::new([1, 1]), groups: 1, activation: NONE };
+    let square = Window { padding: Padding::symmetric(1, 1), ..Window::new([3, 3]) };
+    let operands = [x, net.weights(&[8, 1, 1, 4]), net.bias(8, 100.0)];
+    let x = net.layer(pointwise.clone(), &operands, &[1, 9, 3, 8]);
+    let operands = [x, net.weights(&[3, 3, 8]), net.bias(8, 100.0)];
+    let depthwise = Op::DepthwiseConv2d { window: square, multiplier: 1, activation: Activation::Relu };
+    let x = net.layer(depthwise, &operands, &[1, 9, 3, 8]);
+    let operands = [x, net.weights(&[5, 1, 1, 8]), net.bias(5, 100.0)];
+    let x = net.layer(pointwise, &operands, &[1, 9, 3, 5]);
+    let few_pixels = Op::Conv2d { window: Window::new([9, 2]), groups: 1, activation: NONE };
+    let operands = [x, net.weights(&[3, 9, 2, 5]), net.bias(3, 100.0)];
+    let y = net.layer(few_pixels, &operands, &[1, 1, 2, 3]);
+    let x = net.layer(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x], &[1, 5]);
+    net.finish(&[x, y])
 }
 
 /// Dense layers of one to four outputs.

@@ -7,6 +7,7 @@ use crate::aligned::AlignedBytes;
 use crate::calibrate::calibrate;
 use crate::fold::fold;
 use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
+use crate::in_place;
 use crate::lower::lower;
 use crate::pack::{self, Target};
 use crate::quantize::{Precision, quantize_with};
@@ -85,6 +86,7 @@ fn finish(mut graph: Graph, options: &CompileOptions, head: Option<FloatHead>) -
     }
     let graph = &graph;
     let mut lowered = lower(graph, options.target)?;
+    in_place::share(graph, &mut lowered)?;
     pack::grow(graph, &mut lowered)?;
     let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime, options.target)?;
     let bytes = AlignedBytes::from(&bytes[..]);

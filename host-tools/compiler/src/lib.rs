@@ -12,6 +12,7 @@ pub mod calibrate;
 pub mod compile;
 pub mod fold;
 pub mod graph;
+pub mod in_place;
 pub mod index_map;
 pub mod lower;
 pub mod macs;

@@ -14,11 +14,14 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
     let output = model.tensor(step.outputs().next()?)?;
     let filter = match step.kind()? {
         OpKind::Conv2dInt8 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<QuantizedLayer>>(step)?)?,
-        OpKind::Conv2dPacked | OpKind::Conv2dPlainPacked => {
+        OpKind::Conv2dPacked
+        | OpKind::Conv2dPixelsPacked
+        | OpKind::Conv2dPlainPacked
+        | OpKind::PointwiseInPlacePacked => {
             let channels = *model.tensor(step.inputs().next()?)?.shape().last()?;
             taps(&decode::<packed_layer::Parameters>(step)?.window) * u64::from(channels)
         }
-        OpKind::DepthwiseConv2dPacked | OpKind::DepthwiseColumnsPacked => {
+        OpKind::DepthwiseConv2dPacked | OpKind::DepthwiseColumnsPacked | OpKind::DepthwiseInPlacePacked => {
             taps(&decode::<packed_layer::Parameters>(step)?.window)
         }
         OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {

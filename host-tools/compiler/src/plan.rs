@@ -1,5 +1,7 @@
 //! Where each buffer lies in the arena: offsets such that buffers alive at the same time don't overlap.
 
+use std::collections::BTreeMap;
+
 use nervelet::Model;
 use nervelet::ops::Place;
 
@@ -12,6 +14,8 @@ pub struct Buffer {
     pub first: usize,
     /// The last step that reads it, or the last of all for an output.
     pub last: usize,
+    /// Buffers of one place begin together: of two that follow each other, the second is written over the first.
+    pub place: usize,
 }
 
 /// Offsets for buffers.
@@ -37,15 +41,15 @@ const COMPARISONS: usize = 100_000_000;
 pub fn plan(buffers: &[Buffer]) -> Plan {
     let sizes: Vec<usize> = buffers.iter().map(|buffer| buffer.bytes.next_multiple_of(ALIGNMENT)).collect();
     let steps = buffers.iter().map(|buffer| buffer.last + 1).max().unwrap_or(0);
-    let alive = |step: usize| {
-        let buffers =
-            buffers.iter().zip(&sizes).filter(move |(buffer, _)| (buffer.first..=buffer.last).contains(&step));
-        buffers.map(|(_, size)| size).sum()
-    };
-    let floor_bytes = (0..steps).map(alive).max().unwrap_or(0);
+    let floor_bytes = (0..steps).map(|step| alive_at(buffers, step)).max().unwrap_or(0);
 
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|index| (std::cmp::Reverse(sizes[*index]), buffers[*index].first));
+    let mut places: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, buffer) in buffers.iter().enumerate() {
+        places.entry(buffer.place).or_default().push(index);
+    }
+    let mut order: Vec<Vec<usize>> = places.into_values().collect();
+    let largest = |place: &Vec<usize>| place.iter().map(|index| sizes[*index]).max();
+    order.sort_by_key(|place| (std::cmp::Reverse(largest(place)), buffers[place[0]].first));
     let (mut offsets, mut arena_bytes) = place(buffers, &sizes, &order);
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = |below: usize| {
@@ -55,7 +59,7 @@ pub fn plan(buffers: &[Buffer]) -> Plan {
         state ^= state << 17;
         (state % below as u64) as usize
     };
-    for _ in 0..TRIES.min(COMPARISONS / (order.len() * order.len()).max(1)) {
+    for _ in 0..TRIES.min(COMPARISONS / (buffers.len() * buffers.len()).max(1)) {
         if arena_bytes == floor_bytes || order.len() < 2 {
             break;
         }
@@ -71,29 +75,46 @@ pub fn plan(buffers: &[Buffer]) -> Plan {
     Plan { offsets, arena_bytes, floor_bytes }
 }
 
-/// Gives each buffer in turn the lowest offset that is free throughout its life.
-fn place(buffers: &[Buffer], sizes: &[usize], order: &[usize]) -> (Vec<usize>, usize) {
-    let mut offsets = vec![0; buffers.len()];
+/// The bytes of the buffers that live at a step; those of one place count once.
+pub fn alive_at(buffers: &[Buffer], step: usize) -> usize {
+    let mut largest: BTreeMap<usize, usize> = BTreeMap::new();
+    for buffer in buffers.iter().filter(|buffer| (buffer.first..=buffer.last).contains(&step)) {
+        let bytes = largest.entry(buffer.place).or_default();
+        *bytes = buffer.bytes.next_multiple_of(ALIGNMENT).max(*bytes);
+    }
+    largest.values().sum()
+}
+
+/// Gives the buffers of each place in turn the lowest offset that is free throughout their lives.
+fn place(buffers: &[Buffer], sizes: &[usize], order: &[Vec<usize>]) -> (Vec<usize>, usize) {
+    let mut offsets = vec![0_usize; buffers.len()];
     let mut placed: Vec<usize> = Vec::with_capacity(buffers.len());
     let mut arena_bytes = 0;
-    for &index in order {
-        let buffer = buffers[index];
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|other| buffers[**other].first <= buffer.last && buffer.first <= buffers[**other].last)
-            .map(|other| (offsets[*other], offsets[*other] + sizes[*other]))
-            .collect();
+    for place in order {
+        // How far a buffer can move up before it meets another one, and where it is past that.
+        let mut taken: Vec<(isize, usize)> = Vec::new();
+        for &index in place {
+            let buffer = buffers[index];
+            let others = placed
+                .iter()
+                .filter(|other| buffers[**other].first <= buffer.last && buffer.first <= buffers[**other].last);
+            taken.extend(others.map(|other| {
+                (offsets[*other].cast_signed() - sizes[index].cast_signed(), offsets[*other] + sizes[*other])
+            }));
+        }
         taken.sort_unstable();
-        let mut offset = 0;
-        for (start, end) in taken {
-            if offset + sizes[index] <= start {
+        let mut offset = 0_usize;
+        for (most, end) in taken {
+            if offset.cast_signed() <= most {
                 break;
             }
             offset = offset.max(end);
         }
-        offsets[index] = offset;
-        arena_bytes = arena_bytes.max(offset + sizes[index]);
-        placed.push(index);
+        for &index in place {
+            offsets[index] = offset;
+            arena_bytes = arena_bytes.max(offset + sizes[index]);
+            placed.push(index);
+        }
     }
     (offsets, arena_bytes)
 }
@@ -145,18 +166,32 @@ mod tests {
             (state >> 8) % below
         };
         for _ in 0..200 {
-            let buffers: Vec<Buffer> = (0..12)
-                .map(|_| {
+            let mut buffers: Vec<Buffer> = (0..12)
+                .map(|place| {
                     let first = random(10) as usize;
-                    Buffer { bytes: 1 + random(500) as usize, first, last: first + random(4) as usize }
+                    Buffer { bytes: 1 + random(500) as usize, first, last: first + random(4) as usize, place }
                 })
                 .collect();
+            // Two more that are written over others.
+            for place in [3, 7] {
+                let first = buffers[place].last;
+                buffers.push(Buffer {
+                    bytes: 1 + random(900) as usize,
+                    first,
+                    last: first + random(3) as usize,
+                    place,
+                });
+            }
             let plan = plan(&buffers);
             assert!(plan.arena_bytes >= plan.floor_bytes);
             for (i, a) in buffers.iter().enumerate() {
                 assert!(plan.offsets[i] + a.bytes <= plan.arena_bytes);
                 assert!(plan.offsets[i].is_multiple_of(ALIGNMENT));
                 for (j, b) in buffers.iter().enumerate().skip(i + 1) {
+                    if a.place == b.place {
+                        assert_eq!(plan.offsets[i], plan.offsets[j]);
+                        continue;
+                    }
                     let together = a.first <= b.last && b.first <= a.last;
                     let apart =
                         plan.offsets[i] + a.bytes <= plan.offsets[j] || plan.offsets[j] + b.bytes <= plan.offsets[i];
@@ -172,8 +207,12 @@ mod tests {
         let buffers: Vec<Buffer> = sizes
             .iter()
             .enumerate()
-            .map(|(i, bytes)| Buffer { bytes: *bytes, first: i.saturating_sub(1), last: i })
+            .map(|(i, bytes)| Buffer { bytes: *bytes, first: i.saturating_sub(1), last: i, place: i })
             .collect();
         assert_eq!(plan(&buffers).arena_bytes, 16_000);
+        // The three large ones, written over each other, take the memory of one.
+        let place = |place: usize| if (1..=3).contains(&place) { 1 } else { place };
+        let buffers = buffers.iter().map(|buffer| Buffer { place: place(buffer.place), ..*buffer });
+        assert_eq!(plan(&Vec::from_iter(buffers)).arena_bytes, 8504);
     }
 }

@@ -21,8 +21,19 @@ pub struct Step {
     pub scratch_bytes: usize,
     /// The most bytes of working memory that the kernel can make use of.
     pub most_scratch_bytes: usize,
+    /// The operator that does the same in place, if there is one.
+    pub in_place: Option<InPlace>,
     /// The operator's parameters, see [`words`].
     pub parameters: Vec<u32>,
+}
+
+/// Another operator for a step, whose output begins where its only input does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InPlace {
+    /// The operator.
+    pub kind: OpKind,
+    /// Bytes of working memory.
+    pub scratch_bytes: usize,
 }
 
 /// Steps over tensors, with constants; arena offsets are still open.
@@ -32,6 +43,8 @@ pub struct Program {
     pub tensors: Vec<Tensor>,
     /// The buffer of each arena tensor: tensors of one buffer are aliases.
     pub buffers: Vec<Option<usize>>,
+    /// The buffer that each one is written over, or itself.
+    pub places: Vec<usize>,
     /// The constants so far.
     pub constants: Vec<u8>,
     /// In execution order.
@@ -65,6 +78,7 @@ impl Program {
         let in_arena = tensor.place == Place::Arena;
         self.tensors.push(tensor);
         self.buffers.push(in_arena.then_some(buffer.unwrap_or(index)));
+        self.places.push(index);
         Ok(index as u16)
     }
 
@@ -86,6 +100,7 @@ impl Program {
             outputs,
             scratch_bytes: 0,
             most_scratch_bytes: 0,
+            in_place: None,
             parameters: words,
         });
         Ok(())

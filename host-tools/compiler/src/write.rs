@@ -154,8 +154,10 @@ pub(crate) fn buffers(graph: &Graph, lowered: &Lowered, sharing: Sharing) -> Res
         let Some(root) = program.buffers[index] else { return Ok(()) };
         let bytes = program.tensors[index].span().length as usize;
         ensure!(bytes < u32::MAX as usize, "a tensor has 4 GiB or more");
-        let buffer = buffers[root].get_or_insert(Buffer { bytes, first: step, last: step });
-        *buffer = Buffer { bytes: buffer.bytes.max(bytes), first: buffer.first.min(step), last: buffer.last.max(step) };
+        let place = program.places[root];
+        let buffer = buffers[root].get_or_insert(Buffer { bytes, first: step, last: step, place });
+        let (first, last) = (buffer.first.min(step), buffer.last.max(step));
+        *buffer = Buffer { bytes: buffer.bytes.max(bytes), first, last, place };
         Ok(())
     };
     for id in &graph.inputs {
@@ -186,7 +188,10 @@ pub(crate) fn buffers(graph: &Graph, lowered: &Lowered, sharing: Sharing) -> Res
 pub(crate) fn with_scratch(program: &Program, buffers: impl Iterator<Item = Buffer>) -> Vec<Buffer> {
     let steps = program.steps.iter().enumerate().filter(|(_, step)| step.scratch_bytes > 0);
     buffers
-        .chain(steps.map(|(number, step)| Buffer { bytes: step.scratch_bytes, first: number, last: number }))
+        .chain(steps.map(|(number, step)| {
+            let place = program.tensors.len() + number;
+            Buffer { bytes: step.scratch_bytes, first: number, last: number, place }
+        }))
         .collect()
 }
 

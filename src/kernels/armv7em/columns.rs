@@ -21,19 +21,8 @@ pub fn depthwise_conv_2d(
     scratch: &mut [u32],
     output: &mut [i8],
 ) -> Result {
-    let layout = Layout::DepthwiseColumns;
     let [output_rows, output_columns] = window.output;
-    let elements = |[rows, columns]: [usize; 2]| rows.wrapping_mul(columns).wrapping_mul(channels);
-    // The columns of a band and its planes: two more columns come in than go out.
-    let columns = (scratch.len() / (4 * COLUMN_PAIRS)).min(output_columns.wrapping_add(2));
-    let sound = own(layer) == layout
-        && layout.computes(window)
-        && channels >= 4
-        && Some(layer.words.len()) == channels.div_ceil(layout.lanes()).checked_mul(RECORD)
-        && elements(window.input) == input.len()
-        && elements(window.output) == output.len()
-        && columns > 2;
-    let planes = scratch.get_mut(..columns.wrapping_mul(4 * COLUMN_PAIRS)).filter(|_| sound).ok_or(OutOfBounds)?;
+    let (columns, planes) = planes(window, channels, layer, scratch, [input.len(), output.len()])?;
     let finish = Finish::of(layer);
     for (number, words) in layer.words.chunks_exact(RECORD).enumerate() {
         let channel = layer.packing.layout.first_channel(number, channels);
@@ -66,6 +55,52 @@ pub fn depthwise_conv_2d(
         }
     }
     Ok(())
+}
+
+/// The same with codes that take the place of the inputs: four channels are packed before they are written over.
+pub fn depthwise_in_place(
+    window: &Window,
+    channels: usize,
+    layer: &PackedLayer<'_>,
+    scratch: &mut [u32],
+    codes: &mut [i8],
+) -> Result {
+    let [rows, columns] = window.output;
+    let in_place = own(layer).in_place_words(window, [channels; 2]);
+    let (of_planes, planes) = planes(window, channels, layer, scratch, [codes.len(); 2])?;
+    if in_place.is_none() || of_planes < columns.wrapping_add(2) {
+        return Err(OutOfBounds);
+    }
+    let finish = Finish::of(layer);
+    for (number, words) in layer.words.chunks_exact(RECORD).enumerate() {
+        let channel = number.wrapping_mul(4);
+        let band = Band { window, channels, layer, channel, start: [0; 2], rows, columns };
+        band.pack(codes, planes, 0, number > 0)?;
+        band.run(words, &finish, planes, codes)?;
+    }
+    Ok(())
+}
+
+/// The columns of a band, with two more than it has outputs, and its planes in scratch memory; checks the layer.
+fn planes<'s>(
+    window: &Window,
+    channels: usize,
+    layer: &PackedLayer<'_>,
+    scratch: &'s mut [u32],
+    [inputs, outputs]: [usize; 2],
+) -> core::result::Result<(usize, &'s mut [u32]), OutOfBounds> {
+    let layout = Layout::DepthwiseColumns;
+    let elements = |[rows, columns]: [usize; 2]| rows.wrapping_mul(columns).wrapping_mul(channels);
+    let columns = (scratch.len() / (4 * COLUMN_PAIRS)).min(window.output[1].wrapping_add(2));
+    let sound = own(layer) == layout
+        && layout.computes(window)
+        && channels >= 4
+        && Some(layer.words.len()) == channels.div_ceil(layout.lanes()).checked_mul(RECORD)
+        && elements(window.input) == inputs
+        && elements(window.output) == outputs
+        && columns > 2;
+    let planes = scratch.get_mut(..columns.wrapping_mul(4 * COLUMN_PAIRS)).filter(|_| sound).ok_or(OutOfBounds)?;
+    Ok((columns, planes))
 }
 
 /// A band of output rows and columns of four channels.

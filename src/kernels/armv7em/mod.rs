@@ -23,6 +23,7 @@
 mod add;
 mod assembly;
 mod attention;
+mod blocks;
 mod columns;
 mod convolution;
 mod dense;
@@ -66,6 +67,17 @@ impl Core for Armv7em {
         convolution::conv_2d(window, channels, input, layer, scratch, output)
     }
 
+    fn conv_2d_pixels_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        convolution::conv_2d_pixels(window, channels, input, layer, scratch, output)
+    }
+
     fn conv_2d_plain_packed(
         window: &Window,
         channels: [usize; 2],
@@ -75,6 +87,26 @@ impl Core for Armv7em {
         output: &mut [i8],
     ) -> Result {
         convolution::conv_2d_plain(window, channels, input, layer, scratch, output)
+    }
+
+    fn pointwise_in_place(
+        window: &Window,
+        channels: [usize; 2],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        codes: &mut [i8],
+    ) -> Result {
+        convolution::pointwise_in_place(window, channels, layer, scratch, codes)
+    }
+
+    fn depthwise_in_place(
+        window: &Window,
+        channels: [usize; 2],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        codes: &mut [i8],
+    ) -> Result {
+        columns::depthwise_in_place(window, channels[0], layer, scratch, codes)
     }
 
     #[inline(always)]

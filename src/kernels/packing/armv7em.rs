@@ -36,6 +36,8 @@ pub enum Layout {
     WideTriple = 7,
     /// The same for four output channels a record.
     WideQuads = 8,
+    /// As [`Layout::SharedRowPairs`], for single pixels.
+    SharedPixels = 9,
 }
 
 /// The most output rows that [`Layout::DepthwiseColumns`] is computed for at once, and the pairs of rows they need.
@@ -54,6 +56,7 @@ impl Records for Layout {
             6 => Some(Layout::WidePair),
             7 => Some(Layout::WideTriple),
             8 => Some(Layout::WideQuads),
+            9 => Some(Layout::SharedPixels),
             _ => None,
         }
     }
@@ -66,6 +69,7 @@ impl Records for Layout {
         match self {
             Layout::RowPairs => Form::PlainConvolution,
             Layout::SharedRowPairs => Form::Convolution,
+            Layout::SharedPixels => Form::Pixels,
             Layout::DepthwiseQuads => Form::Depthwise,
             Layout::DepthwiseColumns => Form::DepthwiseColumns,
             Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => Form::WideDense,
@@ -76,8 +80,9 @@ impl Records for Layout {
         let Window { input, output, kernel, stride, dilation, padding } = window;
         match self {
             Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => *window == Window::pixel(),
-            Layout::RowPairs => in_blocks(window),
-            Layout::SharedRowPairs | Layout::DepthwiseQuads => true,
+            Layout::RowPairs | Layout::SharedRowPairs => in_blocks(window),
+            Layout::SharedPixels => !in_blocks(window),
+            Layout::DepthwiseQuads => true,
             // At most one row of padding above and below.
             Layout::DepthwiseColumns => {
                 kernel[0] == 3
@@ -96,9 +101,31 @@ impl Records for Layout {
     fn lanes(self) -> usize {
         match self {
             Layout::WideRow => 1,
-            Layout::RowPairs | Layout::SharedRowPairs | Layout::WidePair => 2,
+            Layout::RowPairs | Layout::SharedRowPairs | Layout::SharedPixels | Layout::WidePair => 2,
             Layout::WideTriple => 3,
             Layout::DepthwiseQuads | Layout::DepthwiseColumns | Layout::WideQuads => 4,
+        }
+    }
+
+    fn in_place_words(self, window: &Window, [inputs, outputs]: [usize; 2]) -> Option<usize> {
+        match self {
+            Layout::SharedRowPairs if window.is_pointwise() => {
+                let block = self.filter(1, inputs).depth.saturating_mul(2).saturating_add(1);
+                // A last block that overlaps others is widened with the one before.
+                let pixels = window.output[0].saturating_mul(window.output[1]);
+                let second = if pixels.is_multiple_of(4) { 0 } else { block };
+                Some(self.scratch_words(window, inputs).saturating_add(second))
+            }
+            // All columns of four channels at once.
+            Layout::DepthwiseColumns => {
+                let fits = self.computes(window)
+                    && window.input == window.output
+                    && window.output[0] <= COLUMN_ROWS
+                    && inputs == outputs
+                    && inputs.is_multiple_of(4);
+                fits.then(|| window.output[1].saturating_add(2).saturating_mul(4 * COLUMN_PAIRS))
+            }
+            _ => None,
         }
     }
 
@@ -123,7 +150,7 @@ impl Records for Layout {
 
     fn record_words(self, depth: usize) -> usize {
         match self {
-            Layout::RowPairs | Layout::SharedRowPairs => (depth / 2).saturating_add(8),
+            Layout::RowPairs | Layout::SharedRowPairs | Layout::SharedPixels => (depth / 2).saturating_add(8),
             Layout::DepthwiseQuads => depth.saturating_mul(2).saturating_add(16),
             Layout::DepthwiseColumns => 40,
             _ => (depth / 2).saturating_add(4).saturating_mul(self.lanes()),
@@ -135,10 +162,10 @@ impl Records for Layout {
         let shifted = *record.get(at / 4)? >> (at % 4 * 8);
         Some(match self {
             Layout::RowPairs => i32::from(shifted as i8),
-            Layout::SharedRowPairs if k.is_multiple_of(2) => {
+            Layout::SharedRowPairs | Layout::SharedPixels if k.is_multiple_of(2) => {
                 i32::from(shifted as i16).wrapping_sub(i32::from(shifted as i8)) >> 8
             }
-            Layout::SharedRowPairs => i32::from(shifted as i8),
+            Layout::SharedRowPairs | Layout::SharedPixels => i32::from(shifted as i8),
             _ => i32::from(shifted as i16) >> 8,
         })
     }
@@ -150,7 +177,7 @@ impl Records for Layout {
             Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => weights
                 .fold(bias, |sum, weight| sum.wrapping_add(weight.wrapping_mul(zero_point.wrapping_mul(256))))
                 .wrapping_add(products.wrapping_mul(256)),
-            Layout::SharedRowPairs => {
+            Layout::SharedRowPairs | Layout::SharedPixels => {
                 let start = weights.enumerate().fold(bias, |sum, (k, weight)| {
                     let factor = zero_point.wrapping_mul(256).wrapping_add(if k.is_multiple_of(2) { 0 } else { 127 });
                     sum.wrapping_add(weight.wrapping_mul(factor))
@@ -182,15 +209,15 @@ impl Records for Layout {
     fn scratch_words(self, window: &Window, channels: usize) -> usize {
         let [rows, columns] = window.kernel;
         match self {
+            // Four widened pixels with the place they go to.
             Layout::RowPairs | Layout::SharedRowPairs => {
                 let filter = self.filter(rows, columns.saturating_mul(channels));
-                if in_blocks(window) {
-                    // Four widened pixels with the place they go to.
-                    let staging = staging_words(window, &filter);
-                    staging.saturating_add(filter.depth.saturating_mul(2)).saturating_add(1)
-                } else {
-                    (filter.padded_row / 4).saturating_add(filter.depth / 2)
-                }
+                let staging = staging_words(window, &filter);
+                staging.saturating_add(filter.depth.saturating_mul(2)).saturating_add(1)
+            }
+            Layout::SharedPixels => {
+                let filter = self.filter(rows, columns.saturating_mul(channels));
+                (filter.padded_row / 4).saturating_add(filter.depth / 2)
             }
             // A pixel of zeros and two tables of taps.
             Layout::DepthwiseQuads => {
@@ -218,7 +245,7 @@ impl Layout {
         match self {
             Layout::RowPairs => 8 + k / 4 * 8 + k % 2 * 4 + k % 4 / 2 * 2 + lane,
             // The halfword that it shares.
-            Layout::SharedRowPairs => 8 + k / 4 * 8 + lane * 4 + k % 4 / 2 * 2,
+            Layout::SharedRowPairs | Layout::SharedPixels => 8 + k / 4 * 8 + lane * 4 + k % 4 / 2 * 2,
             Layout::DepthwiseQuads => 16 + k / 2 * 16 + lane * 4 + k % 2 * 2,
             // The middle row is there twice.
             Layout::DepthwiseColumns => 16 + lane * 24 + k % 3 * 8 + k / 3 * 2 + k / 6 * 2,

@@ -49,6 +49,8 @@ pub const fn runs(core: u16) -> bool {
 pub enum Form {
     /// A convolution, or a dense layer.
     Convolution,
+    /// A convolution of fewer than four output pixels, or a dense layer.
+    Pixels,
     /// A convolution whose sums are as large as they may be.
     PlainConvolution,
     /// A convolution with a filter for each channel.
@@ -57,6 +59,13 @@ pub enum Form {
     DepthwiseColumns,
     /// A dense layer whose weights have 16 bits.
     WideDense,
+}
+
+impl Window {
+    /// Whether every output pixel comes from the input pixel at its place.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 2] && self.stride == [1; 2] && self.padding == [0; 2] && self.input == self.output
+    }
 }
 
 impl Form {
@@ -82,6 +91,11 @@ pub trait Records: Copy {
 
     /// Output channels of one record.
     fn lanes(self) -> usize;
+
+    /// The scratch words with which codes can take the place of a layer's inputs; `None` where they can't.
+    fn in_place_words(self, _window: &Window, _channels: [usize; 2]) -> Option<usize> {
+        None
+    }
 
     /// Whether a layout holds so many channels: as a rule the last record may overlap the one before.
     fn holds(self, channels: usize) -> bool {
@@ -210,6 +224,11 @@ impl Layout {
     /// Output channels of one record.
     pub fn lanes(self) -> usize {
         each_core!(self, own => own.lanes())
+    }
+
+    /// The scratch words with which codes can take the place of a layer's inputs; `None` where they can't.
+    pub fn in_place_words(self, window: &Window, channels: [usize; 2]) -> Option<usize> {
+        each_core!(self, own => own.in_place_words(window, channels))
     }
 
     /// Whether the layout holds so many channels.

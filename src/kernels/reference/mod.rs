@@ -4,6 +4,7 @@ mod attention;
 mod convolution;
 mod elementwise;
 mod float;
+mod in_place;
 mod layer_norm;
 mod lstm;
 mod matmul;
@@ -27,6 +28,7 @@ pub use elementwise::{
     squared_difference, sub,
 };
 pub use float::{conv_2d_f32, depthwise_conv_2d_f32, fully_connected_f32, masked_softmax_f32, softmax_f32};
+pub use in_place::{depthwise_in_place, pointwise_in_place};
 pub use layer_norm::{LayerNorm, MAX_ROW, fraction_bits, layer_norm_i16, root_of_variance};
 pub use lstm::{FloatGate, FloatLstm, Gate, Lstm, lstm, lstm_f32};
 pub use matmul::{MatmulParameters, Matrices, batch_matmul, batch_matmul_i16};

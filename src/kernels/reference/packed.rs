@@ -63,24 +63,35 @@ pub fn depthwise_conv_2d_packed(
     layer: &PackedLayer<'_>,
     output: &mut [i8],
 ) -> Result {
-    let filter = layer.packing.layout.filter(window.kernel[0], window.kernel[1]);
     let mut pixels = output.chunks_exact_mut(channels.max(1));
     for row in 0..window.output[0] {
         for column in 0..window.output[1] {
             let pixel = pixels.next().ok_or(OutOfBounds)?;
             for (channel, code) in pixel.iter_mut().enumerate() {
-                let mut sum = 0_i32;
-                each_tap(window, [row, column], |at, row_tap, column_tap| {
-                    let value = input.get(at.wrapping_mul(channels).wrapping_add(channel)).ok_or(OutOfBounds)?;
-                    let k = row_tap.wrapping_mul(filter.padded_row).wrapping_add(column_tap);
-                    let weight = layer.weight(channel, channels, filter.depth, k).ok_or(OutOfBounds)?;
-                    let value = i32::from(*value).wrapping_add(layer.input_offset);
-                    sum = sum.wrapping_add(value.wrapping_mul(weight));
-                    Ok(())
-                })?;
-                *code = layer.code(channel, channels, filter.depth, sum).ok_or(OutOfBounds)?;
+                let x = |at: usize| input.get(at.wrapping_mul(channels).wrapping_add(channel)).copied();
+                *code = depthwise_code(window, [row, column], [channel, channels], layer, x)?;
             }
         }
     }
     Ok(())
+}
+
+/// The code of one of `channels` at an output position; `x` gives its input at a pixel.
+pub fn depthwise_code(
+    window: &Window,
+    position: [usize; 2],
+    [channel, channels]: [usize; 2],
+    layer: &PackedLayer<'_>,
+    x: impl Fn(usize) -> Option<i8>,
+) -> core::result::Result<i8, OutOfBounds> {
+    let filter = layer.packing.layout.filter(window.kernel[0], window.kernel[1]);
+    let mut sum = 0_i32;
+    each_tap(window, position, |at, row_tap, column_tap| {
+        let k = row_tap.wrapping_mul(filter.padded_row).wrapping_add(column_tap);
+        let weight = layer.weight(channel, channels, filter.depth, k).ok_or(OutOfBounds)?;
+        let value = i32::from(x(at).ok_or(OutOfBounds)?).wrapping_add(layer.input_offset);
+        sum = sum.wrapping_add(value.wrapping_mul(weight));
+        Ok(())
+    })?;
+    layer.code(channel, channels, filter.depth, sum).ok_or(OutOfBounds)
 }

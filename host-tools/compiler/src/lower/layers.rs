@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use nervelet::fixed::Multiplier;
 use nervelet::kernels;
+use nervelet::ops::in_place;
 use nervelet::ops::packed_layer::{self, PackedWeights};
 use nervelet::ops::{DataType, FloatLayer, OpKind, QuantizedLayer, Span, WideLayer, WindowParameters};
 use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transpose_conv_2d};
@@ -10,6 +11,7 @@ use nervelet::ops::{conv_2d, depthwise_conv_2d, fully_connected, pool_2d, transp
 use super::{Lowering, code_range, real_range, record, scale, window_parameters};
 use crate::graph::{Activation, Data, Node, Quantization, Tensor, Window};
 use crate::pack::{Shape, pack};
+use crate::program::InPlace;
 
 /// Packed weights with the least and the most scratch memory of their kernel.
 struct Packed {
@@ -17,6 +19,7 @@ struct Packed {
     /// The operator, if the layer has a window.
     kind: OpKind,
     scratch: [usize; 2],
+    in_place: Option<InPlace>,
 }
 
 impl Lowering<'_> {
@@ -199,14 +202,22 @@ impl Lowering<'_> {
             packing: packed.packing.number().into(),
             range: code_range::<i8>(activation, self.output(node)?)?.map(i32::from),
         };
-        let kind = packed_layer::kind(packed.packing.layout.form());
-        Ok(Some(Packed { weights, kind, scratch: [packed.least_scratch, packed.most_scratch] }))
+        let form = packed.packing.layout.form();
+        let in_place = in_place::kind(form).zip(packed.in_place_scratch);
+        Ok(Some(Packed {
+            weights,
+            kind: packed_layer::kind(form),
+            scratch: [packed.least_scratch, packed.most_scratch],
+            in_place: in_place.map(|(kind, scratch_bytes)| InPlace { kind, scratch_bytes }),
+        }))
     }
 
     /// A packed dense layer of one row.
     fn packed_row(&mut self, node: &Node, depth: u32, packed: &Packed) -> Result<()> {
-        // Most layouts of a convolution serve a dense layer as well.
-        let kind = if packed.kind == OpKind::Conv2dPacked { OpKind::FullyConnectedPacked } else { packed.kind };
+        let kind = match packed.kind {
+            OpKind::Conv2dPacked | OpKind::Conv2dPixelsPacked => OpKind::FullyConnectedPacked,
+            kind => kind,
+        };
         self.step(node, kind, 1, &packed_layer::DenseParameters { depth, weights: packed.weights })?;
         self.give_scratch(packed)
     }
@@ -218,13 +229,21 @@ impl Lowering<'_> {
         let output = self.view(node.outputs[0], &[1, 1, rows, outputs])?;
         let parameters = packed_layer::Parameters { window, weights: packed.weights };
         self.program.step(packed.kind, &node.name, vec![input], vec![output], &parameters)?;
+        self.may_be_in_place(packed)?;
         self.give_scratch(packed)
     }
 
     /// A packed layer with a window.
     fn packed_window(&mut self, node: &Node, window: WindowParameters, packed: &Packed) -> Result<()> {
         self.step(node, packed.kind, 1, &packed_layer::Parameters { window, weights: packed.weights })?;
+        self.may_be_in_place(packed)?;
         self.give_scratch(packed)
+    }
+
+    /// Tells of the operator that does the last step in place.
+    fn may_be_in_place(&mut self, layer: &Packed) -> Result<()> {
+        self.program.steps.last_mut().context("there is no step")?.in_place = layer.in_place;
+        Ok(())
     }
 
     /// Asks for the working memory of the layer that was the last step.

@@ -2,7 +2,7 @@
 
 use nervelet::fixed::Multiplier;
 use nervelet::kernels::packing::armv7em::{COLUMN_PAIRS, Layout};
-use nervelet::kernels::packing::{self, Records, in_blocks, padded_image_words, staging_words};
+use nervelet::kernels::packing::{self, Records, padded_image_words, staging_words};
 use nervelet::kernels::scaling::{Scaling, Sums};
 
 use nervelet::ops::packed_layer::LEAST_WIDE_DEPTH;
@@ -11,6 +11,9 @@ use super::{Channel, Choice, Shape};
 
 /// Outputs that don't pay for bringing the inputs of a dense layer into another form, and have few weights.
 pub(super) const FEW_OUTPUTS: usize = 4;
+
+/// What convolutions may have, by their pixels.
+const CONVOLUTION: &[Layout] = &[Layout::SharedPixels, Layout::SharedRowPairs, Layout::RowPairs];
 
 /// The layouts for a layer, the fastest first; dense layers of up to so many outputs get weights of 16 bits.
 pub(super) fn choose(shape: &Shape, most_wide: usize) -> Vec<Choice> {
@@ -21,11 +24,11 @@ pub(super) fn choose(shape: &Shape, most_wide: usize) -> Vec<Choice> {
     let wide = Layout::WideQuads.computes(&window) && inputs >= LEAST_WIDE_DEPTH && outputs <= most_wide;
     let layouts: &[Layout] = match depthwise {
         false if wide && outputs == 1 => &[Layout::WideRow],
-        false if wide && outputs == 2 => &[Layout::WidePair, Layout::SharedRowPairs],
-        false if wide && outputs == 3 => &[Layout::WideTriple, Layout::SharedRowPairs],
-        false if wide => &[Layout::WideQuads, Layout::SharedRowPairs, Layout::RowPairs],
-        false => &[Layout::SharedRowPairs, Layout::RowPairs],
-        true if inputs == 1 && outputs > 1 => &[Layout::SharedRowPairs, Layout::RowPairs],
+        false if wide && outputs == 2 => &[Layout::WidePair, Layout::SharedPixels],
+        false if wide && outputs == 3 => &[Layout::WideTriple, Layout::SharedPixels],
+        false if wide => &[Layout::WideQuads, Layout::SharedPixels],
+        false => CONVOLUTION,
+        true if inputs == 1 && outputs > 1 => CONVOLUTION,
         true if inputs == outputs && by_columns => &[Layout::DepthwiseColumns],
         true if inputs == outputs => &[Layout::DepthwiseQuads],
         true => &[],
@@ -33,7 +36,7 @@ pub(super) fn choose(shape: &Shape, most_wide: usize) -> Vec<Choice> {
     let choice = |layout: &Layout| {
         let most_scratch = match layout {
             // All pixels at once, and a record's weights widened.
-            Layout::SharedRowPairs | Layout::RowPairs if in_blocks(&window) => {
+            Layout::SharedRowPairs | Layout::RowPairs => {
                 let filter = layout.filter(rows, columns * inputs);
                 let padded = padded_image_words(&window, inputs);
                 let staging = staging_words(&window, &filter);
@@ -124,7 +127,7 @@ fn bias(layout: Layout, channel: &Channel, zero_point: i32) -> Option<u32> {
     if !layout.form().is_depthwise() {
         bias -= 256 * i64::from(zero_point) * total(0).sum::<i64>();
     }
-    if layout == Layout::SharedRowPairs {
+    if matches!(layout, Layout::SharedRowPairs | Layout::SharedPixels) {
         bias -= 127 * total(1).step_by(2).sum::<i64>();
         fits &= channel.filter.chunks_exact(2).all(|pair| i16::try_from(shared(pair[0], pair[1])).is_ok());
     }
@@ -140,7 +143,7 @@ fn shared(even: i8, odd: i8) -> i32 {
 fn interleave(layout: Layout, filters: &[&[i8]]) -> Vec<u32> {
     let depth = filters[0].len();
     match layout {
-        Layout::SharedRowPairs => (0..depth)
+        Layout::SharedRowPairs | Layout::SharedPixels => (0..depth)
             .step_by(4)
             .flat_map(|k| {
                 filters.iter().map(move |filter| {

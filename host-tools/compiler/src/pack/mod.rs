@@ -87,6 +87,8 @@ pub struct Packed {
     pub least_scratch: usize,
     /// Bytes of scratch memory that it can make use of.
     pub most_scratch: usize,
+    /// Bytes of scratch memory with which the output may begin where the input does.
+    pub in_place_scratch: Option<usize>,
 }
 
 /// Packs a layer of row-major `weights`, or tells that no packing fits it: then it stays row-major. `zero_points` are
@@ -167,7 +169,9 @@ fn packed(
         }
     }
     let least_scratch = 4 * layout.scratch_words(&window, inputs);
-    let packed = Packed { packing: Packing { layout, shifts_right }, words, least_scratch, most_scratch };
+    let in_place_scratch = layout.in_place_words(&window, [inputs, outputs]).map(|words| 4 * words);
+    let packed =
+        Packed { packing: Packing { layout, shifts_right }, words, least_scratch, most_scratch, in_place_scratch };
     let layer = PackedLayer {
         packing: packed.packing,
         words: &packed.words,

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::graph::Graph;
 use crate::lower::Lowered;
-use crate::plan::{ALIGNMENT, Buffer, plan};
+use crate::plan::{ALIGNMENT, Buffer, alive_at, plan};
 use crate::program::Program;
 use crate::write::{Sharing, buffers};
 
@@ -21,10 +21,7 @@ pub(crate) fn grow(graph: &Graph, lowered: &mut Lowered) -> Result<()> {
         step.scratch_bytes = 0;
     }
     let alive: Vec<_> = buffers(graph, lowered, Sharing::ByLifetime)?.into_iter().flatten().collect();
-    let alive_at = |step: usize| -> usize {
-        let buffers = alive.iter().filter(|buffer| (buffer.first..=buffer.last).contains(&step));
-        buffers.map(|buffer| buffer.bytes.next_multiple_of(ALIGNMENT)).sum()
-    };
+    let alive_at = |step: usize| alive_at(&alive, step);
     let floor = (0..least.len()).map(alive_at).max().unwrap_or(0);
     let limit = floor + ALLOWANCE;
     for budget in [limit, limit - ALLOWANCE / 2, floor, 0] {
@@ -52,8 +49,8 @@ pub(crate) fn use_room(
         let alive = alive.iter().filter(move |(buffer, _)| (buffer.first..=buffer.last).contains(&step));
         alive.map(|(buffer, offset)| (*offset, offset + buffer.bytes.next_multiple_of(ALIGNMENT)))
     };
-    let bytes_at = |step: usize| at(step).map(|(start, end)| end - start).sum::<usize>();
-    let floor = (0..program.steps.len()).map(bytes_at).max().unwrap_or(0);
+    let buffers: Vec<Buffer> = alive.iter().map(|(buffer, _)| *buffer).collect();
+    let floor = (0..program.steps.len()).map(|step| alive_at(&buffers, step)).max().unwrap_or(0);
     let limit = arena_bytes.max(floor + ALLOWANCE);
     let mut arena_bytes = arena_bytes;
     let steps = program.steps.iter_mut().enumerate().filter(|(_, step)| step.scratch_bytes > 0);

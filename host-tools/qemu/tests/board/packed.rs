@@ -3,7 +3,7 @@
 
 use nervelet::kernels::packing::Form;
 use nervelet::learn::Pcg32;
-use nervelet::ops::{DataType, OpKind, packed_layer};
+use nervelet::ops::{DataType, OpKind, in_place, packed_layer};
 use nervelet::{Model, Session};
 use nervelet_compiler::graph::{Activation, Data, Graph, Node, Op, Padding, Quantization, Tensor, TensorId, Window};
 use nervelet_compiler::{AlignedBytes, CompileOptions, Target, compile};
@@ -226,6 +226,23 @@ impl Layers {
         self.layer(op, &input, &[rows, columns, channels], 2, &output);
     }
 
+    /// Adds a layer that can write over its input: of single pixels, or depthwise with padding all around.
+    fn add_in_place(&mut self) {
+        let (rows, columns) = (4 + self.below(24), 1 + self.below(9));
+        if self.below(2) == 0 {
+            let channels = self.one_of(&[1, 2, 3, 4, 8, 13, 32]);
+            let outputs = self.one_of(&[2, 3, 4, 8, 21, 32]);
+            let op = Op::Conv2d { window: Window::new([1, 1]), groups: 1, activation: self.activation() };
+            let (input, output) = ([1, rows, columns, channels], [1, rows, columns, outputs]);
+            return self.layer(op, &input, &[outputs, 1, 1, channels], 0, &output);
+        }
+        let (image, channels) = ([8 + rows % 22, columns], self.one_of(&[4, 8, 20, 10]));
+        let window = Window { padding: Padding::symmetric(1, 1), ..Window::new([3, 3]) };
+        let op = Op::DepthwiseConv2d { window, multiplier: 1, activation: self.activation() };
+        let image = [1, image[0], image[1], channels];
+        self.layer(op, &image, &[3, 3, channels], 2, &image);
+    }
+
     fn add_any(&mut self) {
         let activation = self.activation();
         let (window, image, out) = self.window();
@@ -306,11 +323,8 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         let packed = compile(&layers.graph, &options(target)).unwrap();
         let model = Model::from_bytes(&packed.bytes).unwrap();
         // Files name a core for their packed layers.
-        let forms =
-            [Form::Convolution, Form::PlainConvolution, Form::Depthwise, Form::DepthwiseColumns, Form::WideDense];
-        let windows = forms.map(packed_layer::kind);
-        let is_packed = |kind| kind == OpKind::FullyConnectedPacked || windows.contains(&kind);
-        let packs = model.steps().filter_map(|step| step.kind()).any(is_packed);
+        let kinds: Vec<OpKind> = model.steps().filter_map(|step| step.kind()).collect();
+        let packs = kinds.iter().any(|kind| packed_kinds().contains(kind));
         assert_eq!(model.program().header.core, if packs { target.core() } else { 0 });
         let sizes: Vec<usize> = layers
             .graph
@@ -345,6 +359,33 @@ pub(crate) fn equal_the_reference(name: &str, target: Target, seeds: std::ops::R
         find(&host(&packed.bytes, &cases), "host");
         find(&board.run(&packed.bytes, &cases).unwrap().outputs, name);
     }
+}
+
+/// The kinds of steps with weights packed for a core.
+fn packed_kinds() -> Vec<OpKind> {
+    let forms = [
+        Form::Convolution,
+        Form::Pixels,
+        Form::PlainConvolution,
+        Form::Depthwise,
+        Form::DepthwiseColumns,
+        Form::WideDense,
+    ];
+    let of_form = forms.iter().flat_map(|form| [Some(packed_layer::kind(*form)), in_place::kind(*form)]);
+    of_form.flatten().chain([OpKind::FullyConnectedPacked]).collect()
+}
+
+#[test]
+fn layers_in_place_on_the_m4() {
+    let mut layers = Layers::new(800);
+    (0..LAYERS).for_each(|_| layers.add_in_place());
+    let options = CompileOptions { target: Target::Dsp, ..CompileOptions::default() };
+    let file = compile(&layers.graph, &options).unwrap();
+    let model = Model::from_bytes(&file.bytes).unwrap();
+    for kind in [OpKind::PointwiseInPlacePacked, OpKind::DepthwiseInPlacePacked] {
+        assert!(model.steps().filter(|step| step.kind() == Some(kind)).count() > LAYERS / 8, "{kind:?}");
+    }
+    equal_the_reference("qemu-m4", Target::Dsp, 800..804, Layers::add_in_place);
 }
 
 #[test]
