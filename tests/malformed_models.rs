@@ -69,7 +69,7 @@ fn packing(step: &Step<'_>) -> Option<u8> {
         | OpKind::DepthwiseInPlacePacked => {
             words::decode::<packed_layer::Parameters>(step.parameters).unwrap().weights.packing
         }
-        OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {
+        OpKind::FullyConnectedPacked | OpKind::FullyConnectedDirectPacked => {
             words::decode::<packed_layer::DenseParameters>(step.parameters).unwrap().weights.packing
         }
         _ => return None,

@@ -251,8 +251,8 @@ pub trait Core {
         Self::conv_2d_packed(&Window::pixel(), channels, input, layer, scratch, output)
     }
 
-    /// The same for layouts of [`packing::Form::WideDense`], which need no scratch memory.
-    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+    /// The same for layouts of [`packing::Form::DirectDense`], which need no scratch memory.
+    fn fully_connected_direct_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
         reference::conv_2d_packed(&Window::pixel(), [input.len(), output.len()], input, layer, output)
     }
 

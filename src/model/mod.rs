@@ -146,7 +146,7 @@ impl<'m> Model<'m> {
     }
 
     /// The operator of a kind.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn operator(&self, kind: u16) -> Option<&'m &'static Operator> {
         self.operators.iter().find(|operator| operator.kind as u16 == kind)
     }

@@ -275,8 +275,8 @@ kinds! {
     Conv2dPlainPacked = 126,
     /// Depthwise convolution of int8 with weights packed for a core, down the columns of an image.
     DepthwiseColumnsPacked = 127,
-    /// Dense layer of int8 with weights packed for a core, of 16 bits each.
-    FullyConnectedWidePacked = 128,
+    /// Dense layer of int8 with weights packed for a core, on the inputs as they are.
+    FullyConnectedDirectPacked = 128,
     /// Convolution of single pixels of int8 with weights packed for a core, in place.
     PointwiseInPlacePacked = 129,
     /// Depthwise convolution of int8 with weights packed for a core, in place.

@@ -151,7 +151,7 @@ operators![
     packed_layer::DEPTHWISE_COLUMNS,
     packed_layer::DEPTHWISE_CONV_2D,
     packed_layer::FULLY_CONNECTED,
-    packed_layer::FULLY_CONNECTED_WIDE,
+    packed_layer::FULLY_CONNECTED_DIRECT,
     pad::OPERATOR,
     pool_2d::AVERAGE_FLOAT32,
     pool_2d::AVERAGE_INT16,

@@ -56,11 +56,11 @@ pub static FULLY_CONNECTED: Operator = Operator {
     verify: |view| verify_fully_connected(view, &[Form::Pixels, Form::Convolution]),
     run: run_fully_connected,
 };
-/// The same with weights of 16 bits, which works on the inputs as they are.
-pub static FULLY_CONNECTED_WIDE: Operator = Operator {
-    kind: OpKind::FullyConnectedWidePacked,
-    verify: |view| verify_fully_connected(view, &[Form::WideDense]),
-    run: run_fully_connected_wide,
+/// The same on the inputs as they are, without scratch memory.
+pub static FULLY_CONNECTED_DIRECT: Operator = Operator {
+    kind: OpKind::FullyConnectedDirectPacked,
+    verify: |view| verify_fully_connected(view, &[Form::DirectDense]),
+    run: run_fully_connected_direct,
 };
 
 /// The kind of the steps that layouts of a form are for.
@@ -71,12 +71,12 @@ pub const fn kind(form: Form) -> OpKind {
         Form::PlainConvolution => OpKind::Conv2dPlainPacked,
         Form::Depthwise => OpKind::DepthwiseConv2dPacked,
         Form::DepthwiseColumns => OpKind::DepthwiseColumnsPacked,
-        Form::WideDense => OpKind::FullyConnectedWidePacked,
+        Form::DirectDense => OpKind::FullyConnectedDirectPacked,
     }
 }
 
-/// The fewest inputs of a dense layer with weights of 16 bits.
-pub const LEAST_WIDE_DEPTH: usize = 4;
+/// The fewest inputs of such a dense layer.
+pub const LEAST_DIRECT_DEPTH: usize = 4;
 
 /// Parameters of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
@@ -195,7 +195,7 @@ fn run_window(call: &mut Call<'_, '_>, kernel: Kernel) -> kernels::Result {
 fn verify_fully_connected(view: &StepView<'_>, forms: &[Form]) -> Result<(), Error> {
     let step = view.expect_layer::<DenseParameters>()?;
     let [depth, outputs] = [step.input, step.output].map(Tensor::elements);
-    let least = if forms.contains(&Form::WideDense) { LEAST_WIDE_DEPTH } else { 1 };
+    let least = if forms.contains(&Form::DirectDense) { LEAST_DIRECT_DEPTH } else { 1 };
     if step.parameters.depth as usize != depth || depth < least {
         return Err(Error::Shape);
     }
@@ -210,9 +210,9 @@ fn run_fully_connected(call: &mut Call<'_, '_>) -> kernels::Result {
     Active::fully_connected_packed(x, &layer, scratch, codes)
 }
 
-fn run_fully_connected_wide(call: &mut Call<'_, '_>) -> kernels::Result {
+fn run_fully_connected_direct(call: &mut Call<'_, '_>) -> kernels::Result {
     let step = call.view.layer::<DenseParameters>()?;
     let layer = step.parameters.weights.layer(call.view, &step)?;
     let (x, codes) = call.operands_of(&step)?;
-    Active::fully_connected_wide_packed(bytemuck::cast_slice(x), &layer, bytemuck::cast_slice_mut(codes))
+    Active::fully_connected_direct_packed(bytemuck::cast_slice(x), &layer, bytemuck::cast_slice_mut(codes))
 }

@@ -24,7 +24,7 @@ fn count(model: &Model<'_>, step: &Step<'_>) -> Option<u64> {
         OpKind::DepthwiseConv2dPacked | OpKind::DepthwiseColumnsPacked | OpKind::DepthwiseInPlacePacked => {
             taps(&decode::<packed_layer::Parameters>(step)?.window)
         }
-        OpKind::FullyConnectedPacked | OpKind::FullyConnectedWidePacked => {
+        OpKind::FullyConnectedPacked | OpKind::FullyConnectedDirectPacked => {
             decode::<packed_layer::DenseParameters>(step)?.depth.into()
         }
         OpKind::Conv2dFloat32 => conv_2d_filter(model, step, decode::<conv_2d::Parameters<FloatLayer>>(step)?)?,

@@ -115,7 +115,7 @@ impl Core for Armv7em {
     }
 
     #[inline(always)]
-    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+    fn fully_connected_direct_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
         wide_dense::fully_connected(input, layer, output)
     }
 

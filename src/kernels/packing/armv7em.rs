@@ -72,7 +72,7 @@ impl Records for Layout {
             Layout::SharedPixels => Form::Pixels,
             Layout::DepthwiseQuads => Form::Depthwise,
             Layout::DepthwiseColumns => Form::DepthwiseColumns,
-            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => Form::WideDense,
+            Layout::WideRow | Layout::WidePair | Layout::WideTriple | Layout::WideQuads => Form::DirectDense,
         }
     }
 

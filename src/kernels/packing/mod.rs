@@ -57,8 +57,8 @@ pub enum Form {
     Depthwise,
     /// The same, down the columns of an image.
     DepthwiseColumns,
-    /// A dense layer whose weights have 16 bits.
-    WideDense,
+    /// A dense layer that takes its inputs as they are, without scratch memory.
+    DirectDense,
 }
 
 impl Window {

@@ -70,7 +70,7 @@ impl Records for Layout {
         match self {
             Layout::Channels | Layout::ChannelPairs => Form::Convolution,
             Layout::Taps => Form::Depthwise,
-            Layout::ChannelTriples | Layout::ChannelSingles => Form::WideDense,
+            Layout::ChannelTriples | Layout::ChannelSingles => Form::DirectDense,
         }
     }
 

@@ -77,7 +77,7 @@ impl Core for Scalar {
     }
 
     #[inline(always)]
-    fn fully_connected_wide_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
+    fn fully_connected_direct_packed(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
         direct::fully_connected(input, layer, output)?;
         clamp(layer.range, output);
         Ok(())

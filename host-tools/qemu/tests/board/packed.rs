@@ -369,7 +369,7 @@ fn packed_kinds() -> Vec<OpKind> {
         Form::PlainConvolution,
         Form::Depthwise,
         Form::DepthwiseColumns,
-        Form::WideDense,
+        Form::DirectDense,
     ];
     let of_form = forms.iter().flat_map(|form| [Some(packed_layer::kind(*form)), in_place::kind(*form)]);
     of_form.flatten().chain([OpKind::FullyConnectedPacked]).collect()
