@@ -200,6 +200,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn direct_layouts_hold_numbers_of_16_bits() {
+        for (layout, lanes) in [(Layout::ChannelTriples, 3), (Layout::ChannelSingles, 1)] {
+            for (channels, held) in [(lanes - 1, false), (lanes, true), (DIRECT_END - 1, true), (DIRECT_END, false)] {
+                assert_eq!(layout.holds(channels), held, "{layout:?}, {channels}");
+            }
+        }
+        assert!(Layout::Channels.holds(DIRECT_END));
+    }
+
+    #[test]
     fn magnitudes_of_all_bytes_add_up() {
         for a in i8::MIN..=i8::MAX {
             for b in [i8::MIN, -127, -1, 0, 1, 126, i8::MAX] {
