@@ -215,6 +215,8 @@ pub struct Pool {
     pub reciprocal: usize,
     pub low: i32,
     pub high: i32,
+    pub pixels: usize,
+    pub pixel_step: usize,
 }
 
 /// What scores are given; see `attention.s`.

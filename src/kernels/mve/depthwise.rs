@@ -42,13 +42,18 @@ pub fn depthwise_conv_2d(
         true => [room.saturating_sub(window.kernel[0] - 1), 1],
         false => [block.extent[0], (room / PITCH).saturating_sub(3) / window.stride[1].max(1) + 1],
     };
-    let tile = [most[0].min(window.output[0]), most[1].min(window.output[1])];
-    if tile[0] == 0 || tile[1] == 0 || (!columns && room < 3 * PITCH) {
+    // As few as there can be, of one size.
+    let tile = [0, 1].map(|axis| {
+        let (outputs, most): (usize, usize) = (window.output[axis], most[axis]);
+        outputs.div_ceil(outputs.div_ceil(most.max(1)).max(1))
+    });
+    if most[0] == 0 || tile[0] == 0 || tile[1] == 0 || (!columns && room < 3 * PITCH) {
         return Err(OutOfBounds);
     }
     let pitch = if columns { 1 } else { PITCH };
     let group = channels.min(PLANES);
-    let tiles = Tiles { window, channels, group, input, layer, record, block, tile, plane, pitch, columns };
+    let (products, reach) = products(window, channels, layer, &block, tile, columns, plane)?;
+    let mut tiles = Tiles { window, channels, group, input, layer, record, tile, plane, pitch, block, products, reach };
     let planes: &mut [i8] = bytemuck::cast_slice_mut(scratch);
     let mut row = 0;
     let mut filled = None;
@@ -66,6 +71,64 @@ pub fn depthwise_conv_2d(
     Ok(())
 }
 
+/// What the kernel is given for every group of channels of a tile but where it reads and writes, and the codes from the
+/// first output of a tile to behind the last.
+fn products(
+    window: &Window,
+    channels: usize,
+    layer: &PackedLayer<'_>,
+    block: &Block,
+    tile: [usize; 2],
+    down: bool,
+    plane: usize,
+) -> core::result::Result<(Planes, usize), OutOfBounds> {
+    let Window { stride, kernel, output, .. } = *window;
+    let group = channels.min(PLANES);
+    let row_bytes = output[1].wrapping_mul(channels);
+    let ([rows, columns], [block_rows, block_columns]) = (tile, block.extent.map(|outputs| outputs.max(1)));
+    let reach = rows.wrapping_sub(1).wrapping_mul(row_bytes);
+    let reach = reach.wrapping_add(columns.wrapping_sub(1).wrapping_mul(channels)).wrapping_add(group);
+    // Blocks follow each other along one axis of the tile.
+    let (length, block, step, output_step) = match down {
+        true => (rows, block_rows, 1, row_bytes),
+        false => (columns, block_columns, stride[1].wrapping_mul(PITCH), channels),
+    };
+    let last_block = length.saturating_sub(block);
+    let end = match down {
+        true => rows.wrapping_add(kernel[0]),
+        false => columns.wrapping_sub(1).wrapping_mul(step).wrapping_add(3 * PITCH),
+    };
+    if end.wrapping_add(SLACK) > plane.wrapping_add(1) {
+        return Err(OutOfBounds);
+    }
+    let (mut distances, mut mask) = ([0; 8], 0_u32);
+    // Codes come out as the first and the fifth, the second and the sixth, and so on.
+    for (lane, distance) in distances.iter_mut().enumerate() {
+        let number = lane / 2 + lane % 2 * 4;
+        let (row, column) = (number % block_rows, number / block_rows);
+        if row < rows && column < columns {
+            mask |= 3 << (2 * lane);
+            let at = row.wrapping_mul(row_bytes).wrapping_add(column.wrapping_mul(channels));
+            *distance = u16::try_from(at).map_err(|_| OutOfBounds)?;
+        }
+    }
+    let frame = Planes {
+        plane: core::ptr::null(),
+        stream: core::ptr::null(),
+        output: core::ptr::null_mut(),
+        channels: group,
+        blocks_before_last: length.div_ceil(block).wrapping_sub(1),
+        output_step: block.wrapping_mul(output_step),
+        last_plane: last_block.wrapping_mul(step),
+        last_output: last_block.wrapping_mul(output_step),
+        plane_step: plane,
+        zero_point: layer.output_zero_point,
+        mask,
+        distances,
+    };
+    Ok((frame, reach))
+}
+
 /// The rows and columns of a tile that lie in the image.
 type Inside = [core::ops::Range<usize>; 2];
 
@@ -79,14 +142,16 @@ struct Tiles<'a> {
     layer: &'a PackedLayer<'a>,
     /// Words of a record.
     record: usize,
-    block: Block,
     /// Outputs of a tile, `[rows, columns]`.
     tile: [usize; 2],
-    /// Bytes of a plane.
+    /// Bytes of a plane, at most 2^13.
     plane: usize,
     /// Bytes of a column of a plane, unless it has only one.
     pitch: usize,
-    columns: bool,
+    block: Block,
+    products: Planes,
+    /// Codes from the first output of a tile to behind the last.
+    reach: usize,
 }
 
 impl Tiles<'_> {
@@ -107,7 +172,7 @@ impl Tiles<'_> {
 
     /// All channels of a tile. `filled` remembers where the planes hold the image and where zero points.
     fn compute(
-        &self,
+        &mut self,
         [row, column]: [usize; 2],
         planes: &mut [i8],
         filled: &mut Option<Inside>,
@@ -120,37 +185,17 @@ impl Tiles<'_> {
             assembly::fill(planes, self.layer.input_offset.wrapping_neg() as i8);
             *filled = Some(inside);
         }
-        let mut channel = 0;
-        while channel < self.channels {
-            // The last channels may overlap the ones before.
-            let first = channel.min(self.channels.wrapping_sub(self.group));
-            if !rows.is_empty() && !columns.is_empty() {
-                let at = top.wrapping_mul(self.window.input[1]).wrapping_add(left).wrapping_mul(self.channels);
-                let target = columns.start.wrapping_mul(self.pitch).wrapping_add(rows.start);
-                self.spread(at.wrapping_add(first), [rows.len(), columns.len()], target, planes)?;
-            }
-            let at = row.wrapping_mul(self.window.output[1]).wrapping_add(column).wrapping_mul(self.channels);
-            let codes = output.get_mut(at.wrapping_add(first)..).ok_or(OutOfBounds)?;
-            self.products(first, planes, codes)?;
-            channel = first.wrapping_add(self.group);
+        let (rows, columns, first_row, first_column) = (rows.len(), columns.len(), rows.start, columns.start);
+        let is_beside = rows == 0 || columns == 0;
+        let target = first_column.wrapping_mul(self.pitch).wrapping_add(first_row);
+        let end = columns.wrapping_sub(1).wrapping_mul(self.pitch).wrapping_add(rows).wrapping_add(target);
+        if planes.len() < self.plane.wrapping_mul(PLANES) || !is_beside && end > self.plane {
+            return Err(OutOfBounds);
         }
-        Ok(())
-    }
-
-    /// Spreads a group of channels of `rows` by `columns` pixels from input byte `at` on over the planes, from `target` on.
-    fn spread(&self, at: usize, [rows, columns]: [usize; 2], target: usize, planes: &mut [i8]) -> Result {
+        let corner = top.wrapping_mul(self.window.input[1]).wrapping_add(left).wrapping_mul(self.channels);
         let row_bytes = self.window.input[1].wrapping_mul(self.channels);
         let reach = rows.wrapping_sub(1).wrapping_mul(row_bytes);
         let reach = reach.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(self.group);
-        let source = self.input.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?;
-        let end = columns.wrapping_sub(1).wrapping_mul(self.pitch).wrapping_add(rows).wrapping_add(target);
-        if rows == 0 || columns == 0 || end > self.plane || planes.len() < self.plane.wrapping_mul(PLANES) {
-            return Err(OutOfBounds);
-        }
-        let mut distances = [0; PLANES];
-        for (plane, distance) in distances.iter_mut().enumerate() {
-            *distance = u16::try_from(plane.wrapping_mul(self.plane)).map_err(|_| OutOfBounds)?;
-        }
         // The longer axis is the inner loop.
         let by_rows = rows > columns;
         let pick =
@@ -158,8 +203,8 @@ impl Tiles<'_> {
         let [inner, outer] = pick(rows, columns);
         let [source_step, source_row] = pick(row_bytes, self.channels);
         let [target_step, target_row] = pick(1, self.pitch);
-        let frame = Spread {
-            source: source.as_ptr(),
+        let mut spread = Spread {
+            source: core::ptr::null(),
             target: planes.as_mut_ptr().wrapping_add(target),
             source_step,
             target_step,
@@ -168,78 +213,40 @@ impl Tiles<'_> {
             source_row,
             target_row,
             channels: self.group,
-            planes: distances,
+            planes: [0, 1, 2, 3, 4, 5, 6, 7].map(|plane: u16| plane.wrapping_mul(self.plane as u16)),
         };
-        // SAFETY: reads the group's bytes, up to eight, of each of `rows` by `columns` pixels, at least one; `source` ends behind the last.
-        // Writes a byte for each of them to eight planes, at the distance of its row and column from `target`, of which
-        // the largest was checked above.
-        unsafe {
-            match self.group {
-                PLANES => nervelet_mve_spread(&raw const frame),
-                _ => nervelet_mve_spread_few(&raw const frame),
+        let start = row.wrapping_mul(self.window.output[1]).wrapping_add(column).wrapping_mul(self.channels);
+        let mut channel = 0;
+        while channel < self.channels {
+            // The last channels may overlap the ones before.
+            let first = channel.min(self.channels.wrapping_sub(self.group));
+            if !is_beside {
+                let at = corner.wrapping_add(first);
+                spread.source = self.input.get(at..at.wrapping_add(reach)).ok_or(OutOfBounds)?.as_ptr();
+                // SAFETY: reads the group's bytes, up to eight, of each of `rows` by `columns` pixels, at least one, of which
+                // the last ends the slice above. Writes a byte for each of them to eight planes, at the distance of its
+                // row and column from `target`, of which the largest was checked above.
+                unsafe {
+                    match self.group {
+                        PLANES => nervelet_mve_spread(&raw const spread),
+                        _ => nervelet_mve_spread_few(&raw const spread),
+                    }
+                };
             }
-        };
-        Ok(())
-    }
-
-    /// The outputs of a group of channels from `first` on; `codes` begin with the first of them.
-    fn products(&self, first: usize, planes: &[i8], codes: &mut [i8]) -> Result {
-        let Window { stride, kernel, output, .. } = *self.window;
-        let row_bytes = output[1].wrapping_mul(self.channels);
-        let [rows, columns] = self.tile;
-        let [block_rows, block_columns] = self.block.extent;
-        let last = rows.wrapping_sub(1).wrapping_mul(row_bytes);
-        let last = last.wrapping_add(columns.wrapping_sub(1).wrapping_mul(self.channels)).wrapping_add(self.group);
-        // Blocks follow each other along one axis of the tile.
-        let (length, block, step) = match self.columns {
-            true => (rows, block_rows, 1),
-            false => (columns, block_columns, stride[1].wrapping_mul(PITCH)),
-        };
-        let last_block = length.saturating_sub(block);
-        let end = match self.columns {
-            true => rows.wrapping_add(kernel[0]),
-            false => columns.wrapping_sub(1).wrapping_mul(step).wrapping_add(3 * PITCH),
-        };
-        let sound = end.wrapping_add(SLACK) <= self.plane.wrapping_add(1)
-            && planes.len() >= self.plane.wrapping_mul(PLANES)
-            && codes.len() >= last;
-        if !sound {
-            return Err(OutOfBounds);
+            let at = start.wrapping_add(first);
+            let codes = output.get_mut(at..at.wrapping_add(self.reach)).ok_or(OutOfBounds)?;
+            let words = first.wrapping_mul(self.record);
+            let words = words..words.wrapping_add(self.record.wrapping_mul(self.group));
+            self.products.stream = self.layer.words.get(words).ok_or(OutOfBounds)?.as_ptr();
+            self.products.plane = planes.as_ptr();
+            self.products.output = codes.as_mut_ptr();
+            // SAFETY: the stream has a record for each channel of the group. The vectors of each output begin where its window
+            // does, in or up to `SLACK` bytes behind the columns of the tile, and end in the plane, as `products` has
+            // checked. Codes are written for the outputs of the tile alone: those of a block that the mask holds, from
+            // block to block, at last those that end with the tile.
+            unsafe { (self.block.kernel)(&raw const self.products) };
+            channel = first.wrapping_add(self.group);
         }
-        let output_step = if self.columns { row_bytes } else { self.channels };
-        let (mut distances, mut mask) = ([0; 8], 0_u32);
-        // Codes come out as the first and the fifth, the second and the sixth, and so on.
-        for (lane, distance) in distances.iter_mut().enumerate() {
-            let number = lane / 2 + lane % 2 * 4;
-            let (row, column) = (number % block_rows, number / block_rows);
-            if row < rows && column < columns {
-                mask |= 3 << (2 * lane);
-                let at = row.wrapping_mul(row_bytes).wrapping_add(column.wrapping_mul(self.channels));
-                *distance = u16::try_from(at).map_err(|_| OutOfBounds)?;
-            }
-        }
-        let stream = self.layer.words.get(first.wrapping_mul(self.record)..).ok_or(OutOfBounds)?;
-        if stream.len() < self.record.wrapping_mul(self.group) {
-            return Err(OutOfBounds);
-        }
-        let frame = Planes {
-            plane: planes.as_ptr(),
-            stream: stream.as_ptr(),
-            output: codes.as_mut_ptr(),
-            channels: self.group,
-            blocks_before_last: length.div_ceil(block).wrapping_sub(1),
-            output_step: block.wrapping_mul(output_step),
-            last_plane: last_block.wrapping_mul(step),
-            last_output: last_block.wrapping_mul(output_step),
-            plane_step: self.plane,
-            zero_point: self.layer.output_zero_point,
-            mask,
-            distances,
-        };
-        // SAFETY: the stream has a record for each channel of the group. The vectors of each output begin where its window does, in or up to `SLACK`
-        // bytes behind the columns of the tile, and end in the plane. Codes are written for the outputs of the tile alone:
-        // those of a block that the mask holds, from block to block, at last those that end with the tile.
-        unsafe { (self.block.kernel)(&raw const frame) };
         Ok(())
     }
 }

@@ -82,14 +82,16 @@ impl Core for Mve {
         Ok(())
     }
 
-    #[inline(always)]
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
-        if own(layer) == Layout::Rows {
-            dense::rows(input, layer, output)?;
-            assembly::clamp(output, layer.range);
-            return Ok(());
+        match own(layer) {
+            Layout::Rows => dense::rows(input, layer, output)?,
+            Layout::Eights => {
+                dense::dense(&Window::pixel(), [input.len(), output.len()], input, layer, scratch, output)?;
+            }
+            _ => return Err(OutOfBounds),
         }
-        Self::conv_2d_packed(&Window::pixel(), [input.len(), output.len()], input, layer, scratch, output)
+        assembly::clamp(output, layer.range);
+        Ok(())
     }
 
     fn depthwise_conv_2d_packed(

@@ -1,12 +1,27 @@
-@ Pooling of one pixel. r0: frame of codes, output, channels, columns, rows, bytes from column to column and from behind a row
-@ to the next, half the number of taps, 2^24 by it, least and largest code.
-@ r1: codes; r2: output; r3: channels left; r4, r5: columns, rows; r6, r7: steps; q2, q3: range.
+@ Pooling of pixels in a row. r0: frame of codes, output, channels, columns, rows, bytes from column to column and from behind a
+@ row to the next, half the number of taps, 2^24 by it, least and largest code, pixels, bytes from pixel to pixel.
+@ r1: codes; r2: output; r3: channels left; r4, r5: columns, rows; r6, r7: steps; r10: pixels left; r11: from pixel to pixel;
+@ q2, q3: range.
 .macro MVE_POOL_ENTER
     push {r4-r11, lr}
-    ldm r0!, {r1-r7}
-    ldm r0, {r8-r11}
+    ldm r0!, {r1-r11}
     vdup.8 q2, r10
     vdup.8 q3, r11
+    ldm r0, {r10, r11}
+    vpush {d8-d9}
+    push {r1, r3}
+.endm
+
+@ On to the next pixel; the last of its channels went where the next one's begin.
+.macro MVE_POOL_LEAVE start
+    ldrd r1, r3, [sp]
+    add r1, r11
+    str r1, [sp]
+    subs r10, #1
+    bne \start
+    add sp, #8
+    vpop {d8-d9}
+    pop {r4-r11, pc}
 .endm
 
 @ The largest of sixteen channels.
@@ -35,14 +50,14 @@ MVE_BEGIN nervelet_mve_max_pool
     adds r1, #16
     subs r3, #16
     bgt 1b
-    pop {r4-r11, pc}
+    add r2, r3
+    MVE_POOL_LEAVE 1b
 MVE_END nervelet_mve_max_pool
 
 @ The rounded means of eight channels from their sums of 16 bits. Halves go away from zero; a product with 2^24 by the number
 @ of taps, rounded up, has the quotient in its upper bits (see the caller).
 MVE_BEGIN nervelet_mve_average_pool
     MVE_POOL_ENTER
-    vpush {d8-d9}
     vmovlb.s8 q2, q2
     vmovlb.s8 q3, q3
 1:
@@ -86,6 +101,5 @@ MVE_BEGIN nervelet_mve_average_pool
     add r1, r0
     b 1b
 4:
-    vpop {d8-d9}
-    pop {r4-r11, pc}
+    MVE_POOL_LEAVE 1b
 MVE_END nervelet_mve_average_pool

@@ -93,22 +93,17 @@ impl Records for Layout {
     }
 
     fn computes(self, window: &Window) -> bool {
-        let Window { kernel, stride, dilation, .. } = window;
+        let Window { input, output, kernel, stride, dilation, padding } = *window;
+        let is_pixel = (input, output, kernel, padding) == ([1; 2], [1; 2], [1; 2], [0; 2]);
         match self {
-            Layout::RowPairs => dilation[1] == 1 || kernel[1] == 1,
-            Layout::FlatPairs | Layout::Lanes => true,
-            Layout::Eights => kernel[0] == 1 && kernel[1] == 1 && is_inside(window),
-            Layout::Planes => {
-                let [rows, columns] = *stride;
-                kernel[0] == 3
-                    && kernel[1] == 3
-                    && rows == columns
-                    && (rows == 1 || rows == 2)
-                    && dilation[0] == 1
-                    && dilation[1] == 1
-            }
-            Layout::Rows => Window { stride: [1; 2], dilation: [1; 2], ..*window } == Window::pixel(),
+            // Single pixels have layouts of their own.
+            Layout::RowPairs => !is_pixel && (dilation[1] == 1 || kernel[1] == 1),
+            Layout::FlatPairs => !is_pixel,
+            Layout::Eights => kernel == [1; 2] && (is_pixel || is_inside(window)),
+            Layout::Planes => kernel == [3; 2] && (stride == [1; 2] || stride == [2; 2]) && dilation == [1; 2],
+            Layout::Rows => is_pixel,
             Layout::Columns => kernel[1] == 1 && kernel[0] <= LANES && stride[0] == 1 && dilation[0] == 1,
+            Layout::Lanes => true,
         }
     }
 

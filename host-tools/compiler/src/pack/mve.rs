@@ -22,7 +22,7 @@ pub(super) fn choose(shape: &Shape) -> Vec<Choice> {
         true if inputs == 1 && outputs > 1 => vec![Layout::FlatPairs],
         true if inputs == outputs => depthwise_layouts(&window, outputs),
         true => vec![],
-        false if Layout::Rows.computes(&window) && few => vec![Layout::Rows, Layout::FlatPairs],
+        false if Layout::Rows.computes(&window) && few => vec![Layout::Rows, Layout::Eights],
         false if pixels < 4 => vec![Layout::Eights, Layout::FlatPairs],
         false if by_rows(shape) => vec![Layout::RowPairs, Layout::FlatPairs],
         false => vec![Layout::FlatPairs],
