@@ -85,9 +85,7 @@ impl Core for Mve {
     fn fully_connected_packed(input: &[i8], layer: &PackedLayer<'_>, scratch: &mut [u32], output: &mut [i8]) -> Result {
         match own(layer) {
             Layout::Rows => dense::rows(input, layer, output)?,
-            Layout::Eights => {
-                dense::dense(&Window::pixel(), [input.len(), output.len()], input, layer, scratch, output)?;
-            }
+            Layout::Eights => dense::pixel(input, layer, scratch, output)?,
             _ => return Err(OutOfBounds),
         }
         assembly::clamp(output, layer.range);
@@ -195,6 +193,7 @@ fn own(layer: &PackedLayer<'_>) -> Layout {
 }
 
 /// The words of a layer's records, unless their number is another.
+#[inline(never)]
 fn record_words(layer: &PackedLayer<'_>, depth: usize, channels: usize) -> core::result::Result<usize, OutOfBounds> {
     let layout = layer.packing.layout;
     let words = layout.record_words(depth);

@@ -135,12 +135,13 @@ impl Records for Layout {
     }
 
     fn record_words(self, depth: usize) -> usize {
+        // Filters have at most `MAX_DEPTH` weights: nothing wraps.
         let weights = match self {
             Layout::Planes | Layout::Columns => LANES,
-            Layout::Lanes => depth.saturating_mul(LANES),
-            _ => depth.saturating_mul(self.lanes()),
+            Layout::Lanes => depth.wrapping_mul(LANES),
+            _ => depth.wrapping_mul(self.lanes()),
         };
-        weights.div_ceil(4).saturating_add(self.lanes() * self.scale_words())
+        weights.div_ceil(4).wrapping_add(self.lanes() * self.scale_words())
     }
 
     fn weight(self, record: &[u32], lane: usize, k: usize) -> Option<i32> {

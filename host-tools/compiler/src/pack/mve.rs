@@ -94,13 +94,20 @@ fn cost_of_lanes(window: &Window, channels: usize) -> usize {
     cost
 }
 
-/// Whether the rows of a window are long enough to be multiplied where they lie, rather than put together first.
+/// About how many instructions putting a window together takes, and one more vector of a pair of channels.
+const WINDOW: usize = 200;
+const VECTOR: usize = 4;
+
+/// Whether the rows of a window are multiplied where they lie, rather than put together first: they are long enough, or the
+/// channels too few to make up for it.
 fn by_rows(shape: &Shape) -> bool {
     let [rows, columns] = shape.window.kernel;
     let one_by_one = rows == 1 && (columns == 1 || is_inside(&shape.window));
     let row = columns * shape.channels[0];
     let vectors = row.div_ceil(LANES);
-    !one_by_one && vectors <= LONGEST_PASS && rows * vectors < 2 * (rows * row).div_ceil(LANES)
+    let (apart, together) = (rows * vectors, (rows * row).div_ceil(LANES));
+    let more = (apart - together) * VECTOR * shape.channels[1].div_ceil(2);
+    !one_by_one && vectors <= LONGEST_PASS && (apart < 2 * together || more < WINDOW)
 }
 
 /// One record of channels, unless the layout can't hold them.
