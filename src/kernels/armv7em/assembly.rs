@@ -113,7 +113,6 @@ pub struct Dense {
 #[repr(C)]
 pub struct WideDense {
     pub stream: *const u32,
-    pub output: *mut i8,
     pub inputs: *const i8,
     pub words: usize,
     /// How many inputs are missing to a whole last word; 0 where there are no more than `words`.
@@ -121,6 +120,7 @@ pub struct WideDense {
     pub records: usize,
     /// How many channels the last record has in common with the one before.
     pub shared: usize,
+    pub output: *mut i8,
 }
 
 /// What the depthwise kernel is given; see `depthwise.s`.

@@ -13,7 +13,7 @@ use super::own;
 const LANE_WORDS: usize = 1 + Scaling::WORDS;
 
 /// Channels up to here have few enough words to count.
-const MAX_CHANNELS: usize = 1 << 16;
+const MOST_CHANNELS: usize = 1 << 16;
 
 /// One row of a dense layer of at least four inputs.
 #[inline(always)]
@@ -27,23 +27,22 @@ pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8])
     };
     let (depth, channels) = (input.len(), output.len());
     // Only fours of channels may be several.
-    let computed = if lanes == 4 { channels.wrapping_add(3) & !3 } else { lanes };
+    let (computed, most) = if lanes == 4 { (channels.wrapping_add(3) & !3, MOST_CHANNELS) } else { (lanes, lanes) };
     let words = (depth.wrapping_add(3) / 4).wrapping_mul(2).wrapping_add(LANE_WORDS);
-    let small = depth <= MAX_DEPTH && channels <= MAX_CHANNELS;
-    if !small || layer.words.len() != computed.wrapping_mul(words) {
+    if !(4..=MAX_DEPTH).contains(&depth) || !(lanes..=most).contains(&channels) {
         return Err(OutOfBounds);
     }
-    if depth < 4 || channels < lanes || computed < channels {
+    if layer.words.len() != computed.wrapping_mul(words) {
         return Err(OutOfBounds);
     }
     let frame = WideDense {
         stream: layer.words.as_ptr(),
-        output: output.as_mut_ptr(),
         inputs: input.as_ptr(),
         words: depth / 4,
         missing: depth.wrapping_neg() % 4,
         records: computed / 4,
         shared: computed.wrapping_sub(channels),
+        output: output.as_mut_ptr(),
     };
     // SAFETY: the stream holds a weight, or a zero for what a last word lacks, of each input for `computed` channels, in one
     // record or in several ones of four channels. The kernel reads whole words of `input`, at least one, and its last four

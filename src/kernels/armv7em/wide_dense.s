@@ -59,16 +59,14 @@
 .macro WIDE_DENSE lanes, unit
 BEGIN wide_dense_\lanes
  push {r4-r11, lr}
- ldmia.w r0, {r1-r7}
- mov lr, r2
+ ldmia.w r0, {r1, r3-r7, lr}
  add r12, r3, r4, lsl #2
  @ The first round skips what is missing to units of four words.
  rsb r4, r4, #0
  and r4, r4, #3
  movs r8, #\unit
- adr.w r9, wide_dense_loop_\lanes
+ adr.w r9, wide_dense_loop_\lanes + 1
  mla r4, r4, r8, r9
- orr r4, r4, #1
  push {r3-r7}
 wide_dense_record_\lanes:
  ldr r0, [sp, #WD_INPUTS]
