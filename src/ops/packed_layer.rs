@@ -75,9 +75,6 @@ pub const fn kind(form: Form) -> OpKind {
     }
 }
 
-/// The fewest inputs of such a dense layer.
-pub const LEAST_DIRECT_DEPTH: usize = 4;
-
 /// Parameters of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -195,8 +192,7 @@ fn run_window(call: &mut Call<'_, '_>, kernel: Kernel) -> kernels::Result {
 fn verify_fully_connected(view: &StepView<'_>, forms: &[Form]) -> Result<(), Error> {
     let step = view.expect_layer::<DenseParameters>()?;
     let [depth, outputs] = [step.input, step.output].map(Tensor::elements);
-    let least = if forms.contains(&Form::DirectDense) { LEAST_DIRECT_DEPTH } else { 1 };
-    if step.parameters.depth as usize != depth || depth < least {
+    if step.parameters.depth as usize != depth {
         return Err(Error::Shape);
     }
     step.parameters.weights.verify(view, &step, &Window::pixel(), [depth, outputs], forms)

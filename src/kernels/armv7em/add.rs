@@ -84,7 +84,6 @@ pub fn mul(broadcast: &Broadcast, parameters: &MulParameters, a: &[i8], b: &[i8]
         zero_point_a: zero_point_a << 8,
         zero_point_b,
         scaling: scaling.words(),
-        nudge: scaling.shift >> 8,
         output_end: range.end,
     };
     // SAFETY: reads one byte of `a` and `b` for each byte of `output`, which all have the same length, at least 1, and

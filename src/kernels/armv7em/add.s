@@ -54,19 +54,19 @@ ADD add, ldrsb, strb, 1, 8
 ADD add_wide, ldrsh, strh, 2, 16
 
 @ nervelet_mul(frame): the product of two tensors of codes, element by element, as shifted sums (see requantize.s).
-@ r0, r1 operands, r2 output, r3, r4 zero points, the first one 256 times, r5-r7 scale, r8 nudge, r9 end of the output.
+@ r0, r1 operands, r2 output, r3, r4 zero points, the first one 256 times, r5-r7 scale, r8 end of the output.
 BEGIN mul
- push {r4-r11, lr}
- ldmia.w r0, {r0-r9}
+ push {r4-r8, lr}
+ ldmia.w r0, {r0-r8}
 1:
  ldrsb r12, [r0], #1
  ldrsb lr, [r1], #1
  rsb r12, r3, r12, lsl #8
  sub lr, lr, r4
  mul r12, r12, lr
- SCALE r12, r5, r6, r7, r8, lr
+ SCALE r12, r5, r6, r7, lr
  strb r12, [r2], #1
- cmp r2, r9
+ cmp r2, r8
  bne 1b
- pop {r4-r11, pc}
+ pop {r4-r8, pc}
 END mul

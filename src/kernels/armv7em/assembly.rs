@@ -226,7 +226,6 @@ pub struct Mul {
     pub zero_point_a: i32,
     pub zero_point_b: i32,
     pub scaling: [u32; 3],
-    pub nudge: u32,
     pub output_end: *mut i8,
 }
 

@@ -291,8 +291,7 @@ columns_single:
  strb r2, [r1]
  b 4f
 3:
- lsr r11, r10, #8
- SCALE r2, r12, lr, r10, r11, r0
+ SCALE r2, r12, lr, r10, r0
  cmp r3, #2
  bne 5f
  ldrd r10, r11, [sp, #CO_LOW]

@@ -96,10 +96,8 @@ dense_loop:
  str r2, [sp, #DN_ODD]
  b dense_record
 2:
- lsr r11, r6, #8
- SCALE r2, r4, r5, r6, r11, r12
- lsr r11, r9, #8
- SCALE r3, r7, r8, r9, r11, r12
+ SCALE r2, r4, r5, r6, r12
+ SCALE r3, r7, r8, r9, r12
  b 1b
 3:
  add sp, #28

@@ -90,8 +90,7 @@ depthwise_loop:
 depthwise_any:
  .irp sum, r2, r3, r4, r5
  ldmia r0!, {r6-r8}
- lsr r9, r8, #8
- SCALE \sum, r6, r7, r8, r9, r10
+ SCALE \sum, r6, r7, r8, r9
  .endr
  cmp r1, #2
  bne 1f

@@ -10,20 +10,19 @@
 @
 @ Behind each block of widened pixels stands the address of its next output; it advances by 2 with every record.
 
-.equ MX_SAVED, 0
-.equ MX_BLOCK, 4         @ where a block begins
-.equ MX_STREAM, 8        @ the next record
-.equ MX_STREAM_END, 12
-.equ MX_PIXELS, 16       @ the first block
-.equ MX_PIXELS_END, 20
-.equ MX_STRIDE, 24       @ from one output pixel to the next
-.equ MX_ENTRY, 28        @ units to skip on entry; then the address
-.equ MX_TAIL, 32         @ 0 relu, 1 any zero point, 2 any range
-.equ MX_RECORD, 36       @ where the record is sign-extended; else it itself
-.equ MX_WEIGHTS_END, 40
-.equ MX_BYTES, 44        @ 0 for a record that is sign-extended, else the bytes of its weights
-.equ MX_LOW, 48
-.equ MX_HIGH, 52
+.equ MX_BLOCK, 0         @ where a block begins
+.equ MX_STREAM, 4        @ the next record
+.equ MX_STREAM_END, 8
+.equ MX_PIXELS, 12       @ the first block
+.equ MX_PIXELS_END, 16
+.equ MX_STRIDE, 20       @ from one output pixel to the next
+.equ MX_ENTRY, 24        @ units to skip on entry; then the address
+.equ MX_TAIL, 28         @ 0 relu, 1 any zero point, 2 any range
+.equ MX_RECORD, 32       @ where the record is sign-extended; else it itself
+.equ MX_WEIGHTS_END, 36
+.equ MX_BYTES, 40        @ 0 for a record that is sign-extended, else the bytes of its weights
+.equ MX_LOW, 44
+.equ MX_HIGH, 48
 
 .macro MX_MULTIPLY
  ldrd r12, lr, [r0], #8
@@ -43,7 +42,7 @@
  push {r4-r11, lr}
  ldmia.w r0, {r1-r12}
  push {r1-r12}
- sub sp, #8
+ sub sp, #4
 .endm
 
 @ Keeps where a block begins, r3, and where its weights do: r6 units of r2 bytes behind r0.
@@ -121,29 +120,24 @@
  ldr r2, [sp, #MX_STREAM_END]
  cmp r1, r2
  bne.w \record
- add sp, #56
+ add sp, #52
  pop {r4-r11, pc}
 2:
- str r0, [sp, #MX_SAVED]
  ldmia.w r1!, {r10-r12}
- lsr r0, r12, #8
  .irp sum, r2, r3, r4, r5
- SCALE \sum, r10, r11, r12, r0, lr, \plain
+ SCALE \sum, r10, r11, r12, lr, \plain
  .endr
  ldmia.w r1, {r10-r12}
- lsr r0, r12, #8
  .irp sum, r6, r7, r8, r9
- SCALE \sum, r10, r11, r12, r0, lr, \plain
+ SCALE \sum, r10, r11, r12, lr, \plain
  .endr
- ldr r0, [sp, #MX_TAIL]
- cmp r0, #2
- bne 3f
+ ldr r12, [sp, #MX_TAIL]
+ cmp r12, #2
+ bne 1b
  ldrd r10, r11, [sp, #MX_LOW]
  .irp sum, r2, r3, r4, r5, r6, r7, r8, r9
  CLAMP \sum, r10, r11, r12
  .endr
-3:
- ldr r0, [sp, #MX_SAVED]
  b 1b
 .endm
 

@@ -19,9 +19,9 @@
 .endm
 
 @ For any zero point. The shift's word has the nudge above the low byte, which is all that a shift reads.
-.macro SCALE sum, mantissa, addend, shift, nudge, spare, plain=0
- and \spare, \nudge, \sum, asr #31
- sub \spare, \addend, \spare
+.macro SCALE sum, mantissa, addend, shift, spare, plain=0
+ and \spare, \shift, \sum, asr #31
+ sub \spare, \addend, \spare, lsr #8
  MULTIPLY_HIGH \sum, \mantissa, \spare, \plain
  asr \sum, \sum, \shift
  ssat \sum, #8, \sum

@@ -15,7 +15,7 @@ const LANE_WORDS: usize = 1 + Scaling::WORDS;
 /// Channels up to here have few enough words to count.
 const MOST_CHANNELS: usize = 1 << 16;
 
-/// One row of a dense layer of at least four inputs.
+/// One row of a dense layer.
 #[inline(always)]
 pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8]) -> Result {
     let (kernel, lanes): (unsafe extern "C" fn(*const WideDense), usize) = match own(layer) {
@@ -25,11 +25,18 @@ pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8])
         Layout::WideQuads => (nervelet_wide_dense_4, 4),
         _ => return Err(OutOfBounds),
     };
+    let word;
+    let input = if (4..=MAX_DEPTH).contains(&input.len()) {
+        input
+    } else {
+        word = a_word(input).ok_or(OutOfBounds)?;
+        &word
+    };
     let (depth, channels) = (input.len(), output.len());
     // Only fours of channels may be several.
     let (computed, most) = if lanes == 4 { (channels.wrapping_add(3) & !3, MOST_CHANNELS) } else { (lanes, lanes) };
     let words = (depth.wrapping_add(3) / 4).wrapping_mul(2).wrapping_add(LANE_WORDS);
-    if !(4..=MAX_DEPTH).contains(&depth) || !(lanes..=most).contains(&channels) {
+    if !(lanes..=most).contains(&channels) {
         return Err(OutOfBounds);
     }
     if layer.words.len() != computed.wrapping_mul(words) {
@@ -54,4 +61,13 @@ pub fn fully_connected(input: &[i8], layer: &PackedLayer<'_>, output: &mut [i8])
         output.iter_mut().for_each(|code| *code = i32::from(*code).min(high).max(low) as i8);
     }
     Ok(())
+}
+
+/// Fewer inputs than a word has, with others behind them, which meet weights of zero.
+#[cold]
+#[inline(never)]
+fn a_word(input: &[i8]) -> Option<[i8; 4]> {
+    let mut word = [0; 4];
+    word.get_mut(..input.len()).filter(|_| !input.is_empty())?.copy_from_slice(input);
+    Some(word)
 }

@@ -51,8 +51,7 @@
 
 .macro WD_FINISH sum
  ldmia.w r1!, {r8-r10}
- lsr r11, r10, #8
- SCALE \sum, r8, r9, r10, r11, r2
+ SCALE \sum, r8, r9, r10, r2
  strb \sum, [lr], #1
 .endm
 

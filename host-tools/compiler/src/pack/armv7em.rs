@@ -5,8 +5,6 @@ use nervelet::kernels::packing::armv7em::{COLUMN_PAIRS, Layout};
 use nervelet::kernels::packing::{self, Records, padded_image_words, staging_words};
 use nervelet::kernels::scaling::{Scaling, Sums};
 
-use nervelet::ops::packed_layer::LEAST_DIRECT_DEPTH;
-
 use super::{Channel, Choice, Shape};
 
 /// Outputs that don't pay for bringing the inputs of a dense layer into another form, and have few weights.
@@ -21,7 +19,7 @@ pub(super) fn choose(shape: &Shape, most_wide: usize) -> Vec<Choice> {
     let [rows, columns] = window.kernel;
     // Short columns don't pay for their packing.
     let by_columns = Layout::DepthwiseColumns.computes(&window) && window.output[0] >= 8;
-    let wide = Layout::WideQuads.computes(&window) && inputs >= LEAST_DIRECT_DEPTH && outputs <= most_wide;
+    let wide = Layout::WideQuads.computes(&window) && outputs <= most_wide;
     let layouts: &[Layout] = match depthwise {
         false if wide && outputs == 1 => &[Layout::WideRow],
         false if wide && outputs == 2 => &[Layout::WidePair, Layout::SharedPixels],

@@ -2,7 +2,6 @@
 
 use nervelet::kernels::packing::scalar::{FOURS, Layout, SUMS, segment_words, window_words};
 use nervelet::kernels::packing::{self, Records, padded_image_words};
-use nervelet::ops::packed_layer::LEAST_DIRECT_DEPTH;
 
 use super::{Channel, Choice, Shape};
 
@@ -42,7 +41,7 @@ fn dense(inputs: usize, outputs: usize) -> &'static [Layout] {
     };
     let of_pairs = 50 + 13 * fours + outputs.div_ceil(2) * (37 + 14 * fours);
     match outputs {
-        _ if inputs < LEAST_DIRECT_DEPTH || 17 * direct > 16 * of_pairs => &[Layout::ChannelPairs],
+        _ if 17 * direct > 16 * of_pairs => &[Layout::ChannelPairs],
         ..3 => &[Layout::ChannelSingles, Layout::ChannelPairs],
         _ => &[Layout::ChannelTriples, Layout::ChannelPairs],
     }
