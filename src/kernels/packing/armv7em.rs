@@ -1,5 +1,4 @@
 //! The layouts of Cortex-M4, M7 and M33.
-
 //!
 //! Sums come 256 times as large, modulo 2^32, where the packer can prove that they fit 24 bits: what a kernel adds up
 //! is then what it scales. Scales are those of [`Scaling`].
