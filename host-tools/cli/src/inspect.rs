@@ -118,7 +118,7 @@ fn print_model(model: &Model<'_>, file_bytes: usize) {
         let plan = draw(&states, &inputs, &outputs, &step, model.arena_bytes());
         println!("{index:>4}  {:<24} {:<22} {output:<26} {plan}", step.name, kind(&step));
     }
-    println!("      . free  k kept from run to run  r read  w written  s scratch");
+    println!("      . free  k kept from run to run  r read  w written  o written over what is read  s scratch");
 }
 
 fn describe(tensor: &Tensor) -> String {
@@ -148,7 +148,8 @@ fn draw(states: &[Span], inputs: &[Tensor], outputs: &[Tensor], step: &Step<'_>,
     }
     mark(step.scratch, 's');
     for tensor in outputs {
-        mark(tensor.span(), 'w');
+        let is_over = |input: &Tensor| input.place == Place::Arena && input.span().overlaps(tensor.span());
+        mark(tensor.span(), if inputs.iter().any(is_over) { 'o' } else { 'w' });
     }
     columns.iter().collect()
 }

@@ -10,6 +10,7 @@ use crate::graph::{Activation, Data, Graph, Node, Op, TensorId};
 use crate::in_place;
 use crate::lower::lower;
 use crate::pack::{self, Target};
+use crate::plan::floor_of;
 use crate::quantize::{Precision, quantize_with};
 use crate::stream::{StreamOptions, Streaming, stream};
 use crate::write::{FloatHead, Sharing, write};
@@ -38,7 +39,7 @@ pub struct Compiled {
     pub bytes: AlignedBytes,
     /// The size of the arena.
     pub arena_bytes: usize,
-    /// The most bytes alive at one step: no plan of the same steps is smaller.
+    /// The most bytes of tensors alive at one step: no plan of the same steps is smaller.
     pub arena_floor_bytes: usize,
     /// What the streamed model is.
     pub streaming: Option<Streaming>,
@@ -90,8 +91,9 @@ fn finish(mut graph: Graph, options: &CompileOptions, head: Option<FloatHead>) -
     pack::grow(graph, &mut lowered)?;
     let (bytes, plan) = write(graph, lowered, head.as_ref(), Sharing::ByLifetime, options.target)?;
     let bytes = AlignedBytes::from(&bytes[..]);
-    Model::from_bytes(&bytes).context("the library refuses the file just written")?;
-    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes: plan.floor_bytes, streaming })
+    let model = Model::from_bytes(&bytes).context("the library refuses the file just written")?;
+    let arena_floor_bytes = floor_of(&model);
+    Ok(Compiled { bytes, arena_bytes: plan.arena_bytes, arena_floor_bytes, streaming })
 }
 
 /// What the layer reads may have been brought to 8 bits or taken out of a history first.
