@@ -3,6 +3,7 @@
 //! The average divides by the taps inside the image; int8 codes are averaged as they are, with halves away from zero,
 //! so input and output share their quantization (TensorFlow Lite's AVERAGE_POOL_2D and MAX_POOL_2D).
 
+use bytemuck::AnyBitPattern;
 use serde::{Deserialize, Serialize};
 
 use super::regions::elements;
@@ -44,8 +45,9 @@ pub static MAX_FLOAT32: Operator = Operator {
 };
 
 /// Parameters of a pool; `R` is `[i8; 2]`, `[i16; 2]` or `[f32; 2]`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, AnyBitPattern, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Parameters<R> {
     /// The sliding window.
     pub window: WindowParameters,
@@ -75,14 +77,13 @@ fn run<C: QuantizedElement>(
     call: &mut Call<'_, '_>,
     kernel: impl Fn(&Window, usize, &[C], [i32; 2], &mut [C]) -> kernels::Result,
 ) -> kernels::Result {
-    let view = call.view;
-    let Parameters { window, range } = view.parameters::<Parameters<[C; 2]>>()?;
-    let (input, output) = (view.input(0)?, view.output(0)?);
-    let (window, [channels, _]) = window.over(input, output)?;
+    // Codes are words in the file.
+    let step = call.view.layer::<Parameters<[i32; 2]>>()?;
+    let Parameters { window, range } = *step.parameters;
+    let (window, [channels, _]) = window.over(step.input, step.output)?;
     let regions = call.output()?;
     let [codes] = regions.writable;
-    let range = [range[0].widen(), range[1].widen()];
-    kernel(&window, channels, regions.rest.read(input)?, range, elements(codes)?)
+    kernel(&window, channels, regions.rest.read(step.input)?, range, elements(codes)?)
 }
 
 fn verify_f32(view: &StepView<'_>) -> Result<(), Error> {

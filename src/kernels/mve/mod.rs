@@ -74,9 +74,25 @@ impl Core for Mve {
         output: &mut [i8],
     ) -> Result {
         match own(layer) {
+            Layout::RowPairs | Layout::FlatPairs => matrix::conv_2d(window, channels, input, layer, scratch, output)?,
+            _ => return Err(OutOfBounds),
+        }
+        assembly::clamp(output, layer.range);
+        Ok(())
+    }
+
+    fn conv_2d_pixels_packed(
+        window: &Window,
+        channels: [usize; 2],
+        input: &[i8],
+        layer: &PackedLayer<'_>,
+        scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        match own(layer) {
             Layout::Eights => dense::dense(window, channels, input, layer, scratch, output)?,
             Layout::Rows => dense::rows(input, layer, output)?,
-            _ => matrix::conv_2d(window, channels, input, layer, scratch, output)?,
+            _ => return Err(OutOfBounds),
         }
         assembly::clamp(output, layer.range);
         Ok(())
@@ -97,13 +113,26 @@ impl Core for Mve {
         channels: usize,
         input: &[i8],
         layer: &PackedLayer<'_>,
+        _scratch: &mut [u32],
+        output: &mut [i8],
+    ) -> Result {
+        if own(layer) != Layout::Lanes {
+            return Err(OutOfBounds);
+        }
+        lanes::depthwise_conv_2d(window, channels, input, layer, output)?;
+        assembly::clamp(output, layer.range);
+        Ok(())
+    }
+
+    fn depthwise_columns_packed(
+        window: &Window,
+        channels: usize,
+        input: &[i8],
+        layer: &PackedLayer<'_>,
         scratch: &mut [u32],
         output: &mut [i8],
     ) -> Result {
-        match own(layer) {
-            Layout::Lanes => lanes::depthwise_conv_2d(window, channels, input, layer, output)?,
-            _ => depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?,
-        }
+        depthwise::depthwise_conv_2d(window, channels, input, layer, scratch, output)?;
         assembly::clamp(output, layer.range);
         Ok(())
     }

@@ -87,8 +87,10 @@ impl Records for Layout {
 
     fn form(self) -> Form {
         match self {
-            Layout::Planes | Layout::Columns | Layout::Lanes => Form::Depthwise,
-            _ => Form::Convolution,
+            Layout::Lanes => Form::Depthwise,
+            Layout::Planes | Layout::Columns => Form::DepthwiseColumns,
+            Layout::Eights | Layout::Rows => Form::Pixels,
+            Layout::RowPairs | Layout::FlatPairs => Form::Convolution,
         }
     }
 
