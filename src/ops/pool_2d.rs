@@ -67,10 +67,10 @@ impl<R> Parameters<R> {
 }
 
 fn verify<C: QuantizedElement>(view: &StepView<'_>) -> Result<(), Error> {
-    let parameters: Parameters<[C; 2]> = view.parameters()?;
+    let parameters = view.expect_layer::<Parameters<[i32; 2]>>()?.parameters;
     parameters.verify(view, C::DATA_TYPE)?;
-    let [low, high] = parameters.range;
-    if low <= high { Ok(()) } else { Err(Error::Quantization) }
+    let ([low, high], [least, most]) = (parameters.range, C::RANGE);
+    if least <= low && low <= high && high <= most { Ok(()) } else { Err(Error::Quantization) }
 }
 
 fn run<C: QuantizedElement>(
